@@ -1,0 +1,136 @@
+"""Planloom: a goal becomes a validated graph of tool calls that runs at the speed of its critical path.
+
+The map of the code; imports point one way, to the left:
+
+    errors, plan (pure)  <-  tools, drawing  <-  engine  <-  analysis  <-  cli
+
+    errors     every exception, as a tree
+    plan       the plan and its references, graph, issues, validation, run state, events, schedule
+    tools      functions a plan can call: schemas, facts, toolboxes, loading
+    engine     runs plans: tasks, threads, processes, timers, events to listeners
+    drawing    plans and runs as text, Mermaid and SVG
+    analysis   a data-analysis agent on CSV and Parquet files (extra `analysis`)
+    testing    a virtual clock, scripted tools and a plan builder, for users' own tests too
+    cli        the command `planloom`
+
+Public names are loaded when they are first used, so that `import planloom` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from planloom.engine.execute import execute_plan, stream_plan
+    from planloom.errors import (
+        ArgumentsError,
+        DataError,
+        MissingExtraError,
+        PlanCycleError,
+        PlanFormatError,
+        PlanloomError,
+        PlanValidationError,
+        Retry,
+        StepExecutionError,
+        ToolDefinitionError,
+        ToolLoadError,
+        UsageError,
+    )
+    from planloom.plan.events import Event
+    from planloom.plan.graph import critical_path, topological_waves
+    from planloom.plan.issues import Issue
+    from planloom.plan.limits import Limits
+    from planloom.plan.model import MISSING, Plan, Step
+    from planloom.plan.results import RunResult, StepError, StepResult, Usage
+    from planloom.plan.state import RunStatus, StepStatus
+    from planloom.tools.checks import find_issues, validate_plan
+    from planloom.tools.context import ToolContext
+    from planloom.tools.loading import load_toolbox
+    from planloom.tools.definition import Tool, tool
+    from planloom.tools.toolbox import Toolbox
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "planloom.engine.execute": ("execute_plan", "stream_plan"),
+    "planloom.errors": (
+        "ArgumentsError",
+        "DataError",
+        "MissingExtraError",
+        "PlanCycleError",
+        "PlanFormatError",
+        "PlanValidationError",
+        "PlanloomError",
+        "Retry",
+        "StepExecutionError",
+        "ToolDefinitionError",
+        "ToolLoadError",
+        "UsageError",
+    ),
+    "planloom.plan.events": ("Event",),
+    "planloom.plan.graph": ("critical_path", "topological_waves"),
+    "planloom.plan.issues": ("Issue",),
+    "planloom.plan.limits": ("Limits",),
+    "planloom.plan.model": ("MISSING", "Plan", "Step"),
+    "planloom.plan.results": ("RunResult", "StepError", "StepResult", "Usage"),
+    "planloom.plan.state": ("RunStatus", "StepStatus"),
+    "planloom.tools.checks": ("find_issues", "validate_plan"),
+    "planloom.tools.context": ("ToolContext",),
+    "planloom.tools.loading": ("load_toolbox",),
+    "planloom.tools.definition": ("Tool", "tool"),
+    "planloom.tools.toolbox": ("Toolbox",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "MISSING",
+    "ArgumentsError",
+    "DataError",
+    "Event",
+    "Issue",
+    "Limits",
+    "MissingExtraError",
+    "Plan",
+    "PlanCycleError",
+    "PlanFormatError",
+    "PlanValidationError",
+    "PlanloomError",
+    "Retry",
+    "RunResult",
+    "RunStatus",
+    "Step",
+    "StepError",
+    "StepExecutionError",
+    "StepResult",
+    "StepStatus",
+    "Tool",
+    "ToolContext",
+    "ToolDefinitionError",
+    "ToolLoadError",
+    "Toolbox",
+    "Usage",
+    "UsageError",
+    "critical_path",
+    "execute_plan",
+    "find_issues",
+    "load_toolbox",
+    "stream_plan",
+    "tool",
+    "topological_waves",
+    "validate_plan",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'planloom' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

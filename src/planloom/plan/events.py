@@ -1,0 +1,180 @@
+"""What happens in a run, as frozen values. One stream feeds the terminal, the report and the journal.
+
+An event says what happened, never what to do. `to_dict` writes the record
+`version, seq, run_id, at, type, step_id, data`; `data` holds the fields of the type.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Final
+
+from planloom.plan.results import RunResult, StepError
+from planloom.plan.state import RunStatus
+
+EVENT_VERSION: Final = 1
+_COMMON: Final = frozenset({"seq", "run_id", "at", "step_id"})
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Base of all events: `seq` counts from 1 within a run, `at` is seconds since 1970 (UTC).
+
+    `step_id` is the id of a step, `fetch[0]` for an element of a `for_each`, or None for the run itself.
+    """
+
+    seq: int
+    run_id: str
+    at: float
+    step_id: str | None
+
+    type: ClassVar[str] = "event"
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The fields of this type of event, as JSON values."""
+        return {f.name: _json_value(getattr(self, f.name)) for f in fields(self) if f.name not in _COMMON}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the event as a JSON object, with `at` as ISO 8601 in UTC."""
+        return {
+            "version": EVENT_VERSION,
+            "seq": self.seq,
+            "run_id": self.run_id,
+            "at": datetime.fromtimestamp(self.at, UTC).isoformat(),
+            "type": self.type,
+            "step_id": self.step_id,
+            "data": self.data,
+        }
+
+
+def _json_value(value: Any) -> Any:
+    return value.to_dict() if isinstance(value, StepError | RunResult) else value
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted(Event):
+    """A run began; `steps` counts the steps of its plan."""
+
+    goal: str
+    steps: int
+    type: ClassVar[str] = "run-started"
+
+
+@dataclass(frozen=True, slots=True)
+class StepStarted(Event):
+    """An attempt of a step began; `attempt` counts from 1."""
+
+    tool: str
+    attempt: int
+    type: ClassVar[str] = "step-started"
+
+
+@dataclass(frozen=True, slots=True)
+class StepExpanded(Event):
+    """A `for_each` met its list and will run once per element."""
+
+    elements: int
+    type: ClassVar[str] = "step-expanded"
+
+
+@dataclass(frozen=True, slots=True)
+class StepProgress(Event):
+    """A tool said how far it is: a share from 0 to 1, or a few words."""
+
+    progress: float | str
+    type: ClassVar[str] = "step-progress"
+
+
+@dataclass(frozen=True, slots=True)
+class StepRetrying(Event):
+    """An attempt failed and the next one starts after `delay_s` seconds."""
+
+    attempt: int
+    delay_s: float
+    error: StepError
+    type: ClassVar[str] = "step-retrying"
+
+
+@dataclass(frozen=True, slots=True)
+class StepSucceeded(Event):
+    """A step has its output."""
+
+    output: Any
+    attempts: int
+    latency_ms: float
+    type: ClassVar[str] = "step-succeeded"
+
+
+@dataclass(frozen=True, slots=True)
+class StepFailed(Event):
+    """A step failed for good."""
+
+    error: StepError
+    attempts: int
+    latency_ms: float
+    type: ClassVar[str] = "step-failed"
+
+
+@dataclass(frozen=True, slots=True)
+class StepSkipped(Event):
+    """A step will not run: its condition was false, or a step before it did not succeed (`error` is set)."""
+
+    reason: str
+    error: StepError | None
+    type: ClassVar[str] = "step-skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class StepCancelled(Event):
+    """A step was stopped, or never started because the run was."""
+
+    error: StepError
+    attempts: int
+    latency_ms: float
+    type: ClassVar[str] = "step-cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class StepUnknown(Event):
+    """A step with an effect was cut off after its start: the effect may or may not have happened."""
+
+    error: StepError
+    attempts: int
+    latency_ms: float
+    type: ClassVar[str] = "step-unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class CallAbandoned(Event):
+    """A call ignored its end and was left behind; a late result of it will be dropped."""
+
+    message: str
+    type: ClassVar[str] = "call-abandoned"
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackFailed(Event):
+    """A listener raised; the run is not hurt."""
+
+    listener: str
+    message: str
+    type: ClassVar[str] = "callback-failed"
+
+
+@dataclass(frozen=True, slots=True)
+class LoopBlocked(Event):
+    """An async tool did not give the event loop back for `blocked_s` seconds, so nothing else could move."""
+
+    blocked_s: float
+    type: ClassVar[str] = "loop-blocked"
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished(Event):
+    """A run ended; `result` is all of it."""
+
+    status: RunStatus
+    result: RunResult
+    type: ClassVar[str] = "run-finished"

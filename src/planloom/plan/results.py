@@ -1,0 +1,171 @@
+"""What a run leaves behind: every step's state, output, error, attempts and time, and the run's own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from planloom.errors import StepExecutionError
+from planloom.plan.issues import shorten
+from planloom.plan.model import Plan
+from planloom.plan.state import RunStatus, StepStatus
+
+_MAX_NAMED = 8
+
+
+@dataclass(frozen=True, slots=True)
+class StepError:
+    """Why a step did not succeed.
+
+    `kind` is stable: exception, timeout, arguments, reference, condition, output, worker, limit, elements,
+    cancelled, skipped, unknown. `type` names the exception's class, `message` is for a person. `elements`
+    holds the error of each failed element of a `for_each`, by index.
+    """
+
+    kind: str
+    type: str
+    message: str
+    elements: dict[int, StepError] = field(default_factory=dict[int, "StepError"])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the error as a JSON object."""
+        written: dict[str, Any] = {"kind": self.kind, "type": self.type, "message": self.message}
+        if self.elements:
+            written["elements"] = {str(index): error.to_dict() for index, error in self.elements.items()}
+        return written
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """One step at the end of a run.
+
+    `latency_ms` is the time from its first start to its end, retries and their waits included; 0.0 when it
+    never started. `started_s` and `ended_s` are seconds since the run began. `reason` says why a step was
+    skipped. `elements` holds the results of a `for_each`, in order, with ids such as `fetch[0]`.
+    """
+
+    step_id: str
+    status: StepStatus
+    output: Any = None
+    error: StepError | None = None
+    attempts: int = 0
+    latency_ms: float = 0.0
+    started_s: float | None = None
+    ended_s: float | None = None
+    reason: str | None = None
+    elements: tuple[StepResult, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """The step's id."""
+        return self.step_id
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the step succeeded or was skipped by its condition, which counts as a success."""
+        return self.status is StepStatus.SUCCEEDED or (self.status is StepStatus.SKIPPED and self.error is None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the step's part of the result document."""
+        written: dict[str, Any] = {
+            "status": self.status.value,
+            "output": self.output,
+            "error": None if self.error is None else self.error.to_dict(),
+            "attempts": self.attempts,
+            "latency_ms": round(self.latency_ms, 3),
+        }
+        if self.reason is not None:
+            written["reason"] = self.reason
+        return written
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a run cost in model calls. All zero for a run without a model; `cost_usd` None means unknown."""
+
+    model_calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float | None = 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the usage as a JSON object."""
+        return {
+            "model_calls": self.model_calls,
+            "input_tokens": self.input_tokens,
+            "output_tokens": self.output_tokens,
+            "cost_usd": self.cost_usd,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """A whole run: always every step, whatever happened.
+
+    `error` says why the run as a whole did not succeed when that is not one step's doing (its time limit,
+    its budget). `duration_ms` is wall time from start to end.
+    """
+
+    run_id: str
+    status: RunStatus
+    answer: Any
+    plan: Plan
+    steps: dict[str, StepResult]
+    usage: Usage = Usage()
+    replans: int = 0
+    started_at: datetime | None = None
+    duration_ms: float = 0.0
+    error: StepError | None = None
+
+    def raise_for_status(self) -> RunResult:
+        """Return the result itself when the run succeeded; else raise `StepExecutionError` with it."""
+        if self.status is not RunStatus.SUCCEEDED:
+            raise StepExecutionError(self)
+        return self
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the run as the JSON document of `planloom execute --json`."""
+        return {
+            "version": 1,
+            "run_id": self.run_id,
+            "status": self.status.value,
+            "answer": self.answer,
+            "plan": self.plan.to_dict(),
+            "steps": {step_id: step.to_dict() for step_id, step in self.steps.items()},
+            "usage": self.usage.to_dict(),
+            "replans": self.replans,
+            "error": None if self.error is None else self.error.to_dict(),
+            "started_at": None if self.started_at is None else self.started_at.isoformat(),
+            "duration_ms": round(self.duration_ms, 3),
+        }
+
+    def explain(self) -> str:
+        """Say in a few lines what happened to the run: which steps failed, why, and what that took along."""
+        lines = [f"run {self.run_id} {_OUTCOMES[self.status]}"]
+        if self.error is not None:
+            lines[0] += f": {self.error.message}"
+        skipped = [name for name, step in self.steps.items() if step.error and step.error.kind == "skipped"]
+        troubled = [
+            step for step in self.steps.values() if step.status in (StepStatus.FAILED, StepStatus.UNKNOWN) and step.error
+        ]
+        for step in troubled[:_MAX_NAMED]:
+            assert step.error is not None
+            tries = f" on attempt {step.attempts}" if step.attempts > 1 else ""
+            lines.append(f"step `{shorten(step.step_id)}` {step.status.value}{tries}: {step.error.message}")
+        if len(troubled) > _MAX_NAMED:
+            lines.append(f"… and {len(troubled) - _MAX_NAMED} more steps")
+        if skipped:
+            names = ", ".join(f"`{shorten(name, 40)}`" for name in skipped[:_MAX_NAMED])
+            more = f" and {len(skipped) - _MAX_NAMED} more" if len(skipped) > _MAX_NAMED else ""
+            lines.append(f"{len(skipped)} later step{'s were' if len(skipped) > 1 else ' was'} skipped: {names}{more}")
+        return "\n".join(lines)
+
+
+_OUTCOMES = {
+    RunStatus.RUNNING: "is running",
+    RunStatus.SUCCEEDED: "succeeded",
+    RunStatus.FAILED: "failed",
+    RunStatus.CANCELLED: "was cancelled",
+    RunStatus.WAITING: "waits for a person",
+}
