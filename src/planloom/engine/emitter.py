@@ -1,0 +1,100 @@
+"""Events to listeners. A listener that raises is reported once and never hurts the run."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from planloom.engine.base import Clock
+from planloom.plan.events import CallbackFailed, Event
+from planloom.plan.issues import shorten
+from planloom.plan.results import StepResult
+
+_LOG: Final = logging.getLogger("planloom")
+
+Listener = Callable[[Event], Any]
+
+
+class Emitter:
+    """Numbers events and hands them to listeners; calls `on_step_complete` once per step.
+
+    `is_listening` is False when nobody listens, so that the run does not even build events.
+    """
+
+    def __init__(
+        self,
+        run_id: str,
+        clock: Clock,
+        listeners: Sequence[Listener],
+        on_step_complete: Callable[..., Any] | None,
+    ) -> None:
+        self.run_id = run_id
+        self.is_listening = bool(listeners)
+        self.wants_steps = on_step_complete is not None
+        self._clock = clock
+        self._listeners = list(listeners)
+        self._on_step_complete = on_step_complete
+        self._takes_id = on_step_complete is not None and _positional_count(on_step_complete) >= 2
+        self._seq = 0
+        self._pending: set[asyncio.Future[Any]] = set()
+        self._reported: set[str] = set()
+
+    def emit(self, kind: Callable[..., Event], step_id: str | None, *data: Any) -> None:
+        """Make an event of the given type and hand it to every listener."""
+        if not self.is_listening:
+            return
+        self._seq += 1
+        event = kind(self._seq, self.run_id, self._clock.now(), step_id, *data)
+        for listener in self._listeners:
+            self._call("on_event", listener, event)
+
+    def step_complete(self, result: StepResult) -> None:
+        """Tell `on_step_complete` that a step has ended."""
+        if self._on_step_complete is None:
+            return
+        args = (result.step_id, result) if self._takes_id else (result,)
+        self._call("on_step_complete", self._on_step_complete, *args)
+
+    def _call(self, name: str, function: Callable[..., Any], *args: Any) -> None:
+        try:
+            returned = function(*args)
+            if inspect.isawaitable(returned):
+                task = asyncio.ensure_future(returned)
+                self._pending.add(task)
+                task.add_done_callback(lambda done: self._async_done(name, done))
+        except BaseException as error:  # a listener must not be able to end the run, not even with SystemExit
+            self._report(name, error)
+
+    def _async_done(self, name: str, done: asyncio.Future[Any]) -> None:
+        self._pending.discard(done)
+        if not done.cancelled() and (error := done.exception()) is not None:
+            self._report(name, error)
+
+    def _report(self, name: str, error: BaseException) -> None:
+        message = f"{type(error).__name__}: {shorten(str(error), 400)}"
+        if message in self._reported or len(self._reported) > 100:
+            return
+        self._reported.add(message)
+        _LOG.warning("%s raised %s; the run goes on", name, message)
+        if name == "on_step_complete":
+            self.emit(CallbackFailed, None, name, message)
+
+    async def drain(self, grace_s: float) -> None:
+        """Wait for async listeners to finish, at most `grace_s` seconds; the rest is cancelled."""
+        if self._pending:
+            _, late = await asyncio.wait(self._pending, timeout=grace_s)
+            for task in late:
+                task.cancel()
+
+
+def _positional_count(function: Callable[..., Any]) -> int:
+    """Return how many positional arguments a callback can take, 1 when that cannot be told."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return 1
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(1 for parameter in parameters if parameter.kind in kinds and parameter.default is parameter.empty)

@@ -1,0 +1,147 @@
+"""What callers use: run a plan to its end, or watch it as a stream of events."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, TypedDict, Unpack
+
+from planloom.engine.base import Clock, MakeWorkers
+from planloom.engine.clock import SystemClock
+from planloom.engine.emitter import Emitter, Listener
+from planloom.engine.run import Run
+from planloom.engine.threads import ThreadWorkers
+from planloom.engine.watchdog import OnBlocked
+from planloom.errors import UsageError
+from planloom.plan.events import Event, StepProgress
+from planloom.plan.limits import DEFAULT_LIMITS, Limits
+from planloom.plan.model import Plan, PlanLike
+from planloom.plan.results import RunResult
+from planloom.tools import Toolbox
+from planloom.tools.checks import validate_plan
+
+MAX_QUEUED_EVENTS: Final = 10_000
+"""Progress events are dropped from a stream whose reader is this far behind; the others never are."""
+
+
+class RunOptions(TypedDict, total=False):
+    """What `execute_plan` and `stream_plan` take besides plan and toolbox."""
+
+    inputs: Mapping[str, Any] | None
+    on_step_complete: Callable[..., Any] | None
+    max_concurrency: int | None
+    deps: Any
+    journal: None
+    on_event: Listener | None
+    worker_model: Any
+    workdir: str | os.PathLike[str] | None
+    timeout_s: float | None
+    seed: int | None
+    run_id: str | None
+    limits: Limits
+    clock: Clock | None
+    workers: MakeWorkers
+    on_blocked: OnBlocked | None
+
+
+async def execute_plan(plan: PlanLike, toolbox: Any, **options: Unpack[RunOptions]) -> RunResult:
+    """Validate a plan and run it, without a model. Every step starts as soon as its own dependencies are done.
+
+    `plan` is a `Plan`, JSON text, an object, or a list of steps; `toolbox` a `Toolbox`, tools or functions in
+    a list, or a dict of name to function. Options, all by keyword:
+
+    - `inputs`: values over the plan's defaults.
+    - `on_step_complete`: called once per step at its end state with its `StepResult`, or with the step's id
+      and its `StepResult` when it takes two arguments; sync or async. When it raises, that is logged and
+      emitted, and the run goes on.
+    - `max_concurrency`: calls at a time. Default None: async calls unbounded, sync ones up to 64 threads.
+    - `deps`: anything; tools find it as `ToolContext.deps`. `worker_model` likewise.
+    - `on_event`: called with every `Event`.
+    - `workdir`: the run's folder for tools. Default: a temporary one, removed with the run.
+    - `timeout_s`: seconds for the whole run. Default None.
+    - `seed`: of the jitter between retries. `run_id`: default random.
+    - `limits`: sizes that plans and outputs may have. `clock`, `workers`: for tests.
+    - `on_blocked`: called from another thread while an async tool blocks the event loop.
+    - `journal`: must be None in this version.
+
+    Returns the `RunResult`, also for a run that failed. When the awaiting task is cancelled, running steps
+    are cancelled and the complete result is returned with status `cancelled`; a second cancellation raises.
+    Raises `PlanValidationError` before anything runs, `UsageError` for options that make no sense.
+    """
+    return await _prepare_run(plan, toolbox, (), options).execute()
+
+
+async def stream_plan(plan: PlanLike, toolbox: Any, **options: Unpack[RunOptions]) -> AsyncIterator[Event]:
+    """Run a plan like `execute_plan` and yield its events; the last is `RunFinished` with the result.
+
+    Leaving the loop early cancels the run.
+    """
+    queue: deque[Event] = deque()
+    arrived = asyncio.Event()
+
+    def enqueue(event: Event) -> None:
+        if len(queue) < MAX_QUEUED_EVENTS or not isinstance(event, StepProgress):
+            queue.append(event)
+            arrived.set()
+
+    run = asyncio.ensure_future(_prepare_run(plan, toolbox, (enqueue,), options).execute())
+    run.add_done_callback(lambda _: arrived.set())
+    try:
+        while not (run.done() and not queue):
+            await arrived.wait()
+            arrived.clear()
+            while queue:
+                yield queue.popleft()
+        run.result()
+    finally:
+        if not run.done():
+            run.cancel()
+            await asyncio.wait([run])
+
+
+def _prepare_run(plan: PlanLike, toolbox: Any, listeners: tuple[Listener, ...], options: RunOptions) -> Run:
+    unknown = options.keys() - RunOptions.__annotations__.keys()
+    if unknown:
+        raise TypeError(f"execute_plan() got an unexpected keyword argument {sorted(unknown)[0]!r}")
+    if options.get("journal") is not None:
+        raise UsageError("this version of Planloom keeps no journal\nhint: leave `journal` out")
+    max_concurrency = options.get("max_concurrency")
+    if max_concurrency is not None and (type(max_concurrency) is not int or max_concurrency < 1):
+        raise UsageError(f"max_concurrency is a whole number above 0, or None for no limit; got {max_concurrency!r}")
+    timeout_s = options.get("timeout_s")
+    if timeout_s is not None and not timeout_s > 0:
+        raise UsageError(f"timeout_s is a number of seconds above 0, or None for no limit; got {timeout_s!r}")
+    limits = options.get("limits", DEFAULT_LIMITS)
+    read = Plan.from_json(plan, limits)
+    tools = Toolbox.of(toolbox)
+    inputs = options.get("inputs") or {}
+    validate_plan(read, tools, inputs=inputs, limits=limits)
+    clock = options.get("clock") or SystemClock()
+    on_event = options.get("on_event")
+    emitter = Emitter(
+        options.get("run_id") or secrets.token_hex(8),
+        clock,
+        listeners if on_event is None else (*listeners, on_event),
+        options.get("on_step_complete"),
+    )
+    workdir = options.get("workdir")
+    return Run(
+        read,
+        tools,
+        inputs,
+        emitter,
+        clock,
+        limits,
+        max_concurrency=max_concurrency,
+        deps=options.get("deps"),
+        worker_model=options.get("worker_model"),
+        workdir=None if workdir is None else Path(workdir),
+        timeout_s=timeout_s,
+        seed=options.get("seed"),
+        make_workers=options.get("workers", ThreadWorkers),
+        on_blocked=options.get("on_blocked"),
+    )
