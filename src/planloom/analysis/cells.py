@@ -1,0 +1,241 @@
+"""Looks at the cells of a text table and settles each column's format.
+
+First a sample with every format, then the whole column with the few that are left, and once more in detail where that
+does not settle it. The rules are in `formats`; here is only the counting. Many columns are counted as rows of
+(position, cell): one query that grows with the columns would spend its time being planned.
+"""
+
+# ruff: noqa: S608 (names and texts enter SQL through `identifier` and `literal` alone)
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from planloom.analysis.database import Database, batches, count_where, literal
+from planloom.analysis.formats import (
+    BLANKS,
+    ENGLISH,
+    EUROPEAN,
+    FORMATS,
+    INFINITIES,
+    LONGEST_WORD,
+    MISSING_IN_TEXT,
+    MISSING_WORDS,
+    PLAIN,
+    TEXT,
+    WRITTEN,
+    ColumnCounts,
+    Format,
+    choose_format,
+    is_european,
+    may_be_written,
+    swapped_day,
+)
+
+SAMPLE_CELLS = 200_000
+SAMPLE_ROWS = 1_000
+EXAMPLES = 10
+"""Columns of which an unreadable cell is shown."""
+
+_HAS_DIGIT = "regexp_matches(x, '\\d')"
+_LEADING_ZERO = "x[1] = '0' AND regexp_full_match(x, '\\d\\d+')"
+_FILLED, _BLANK, _NOT_AVAILABLE, _WORD_IN_TEXT, _INFINITE, _WORD = range(6)
+
+
+@dataclass(frozen=True, slots=True)
+class CellReport:
+    """One column of a text table: how its cells are read, and what was counted on the way."""
+
+    position: int
+    name: str
+    format: Format
+    counts: ColumnCounts
+    trim: bool = False
+    """Whether some cell has blanks around it or a word for no value, so that each cell must be looked at."""
+    ambiguous: bool = False
+    """Whether day and month could be the other way round."""
+    example: str | None = None
+    """One cell that did not fit the format and became missing."""
+
+    @property
+    def value_sql(self) -> str:
+        """The typed value of a raw cell, NULL where it is missing."""
+        cell = f"c{self.position}"
+        if self.format is not TEXT:
+            return self.format.value_sql(_trimmed(cell) if self.trim else cell, all_fit=not self.trim)
+        if not self.trim:
+            return f"nullif({cell}, '')"
+        words = [*MISSING_IN_TEXT, *(["na"] if self.na_is_missing else [])]
+        return f"CASE WHEN NOT {_is_one_of(_trimmed(cell), ['', *words])} THEN {_trimmed(cell)} END"
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no cell holds anything but blanks."""
+        return self.counts.filled == 0 and self.counts.words == 0
+
+    @property
+    def na_is_missing(self) -> bool:
+        """`NA` means no value, except among two-letter codes, where it is Namibia or North America."""
+        return self.counts.longest != len("NA")
+
+    @property
+    def misfits(self) -> int:
+        """Cells that hold something that the format cannot read."""
+        return 0 if self.format is TEXT else self.counts.filled - self.counts.fits[self.format.name]
+
+    @property
+    def words_read_as_missing(self) -> int:
+        """Cells with a word such as `-` or `NA` that are missing now."""
+        if self.format is not TEXT:
+            return self.counts.words - self.counts.infinite
+        return self.counts.words_in_text + (self.counts.not_available if self.na_is_missing else 0)
+
+
+def decide_formats(database: Database, rows: str, names: Sequence[str]) -> list[CellReport]:
+    """One report per column of the raw table `rows`, whose columns are `c0`, `c1`…, in order."""
+    sampled, candidates = _candidates(database, rows, len(names))
+    counted, odd = _whole_columns(database, rows, candidates)
+    if odd:
+        likely = {item for position in odd for item in candidates[position]}
+        formats = [item for item in FORMATS if item in (*PLAIN, ENGLISH, EUROPEAN) or item in likely]
+        counted.update(_count(database, rows, odd, formats))
+    european = is_european(list(counted.values()))
+    reports: list[CellReport] = []
+    for position, name in enumerate(names):
+        counts = counted[position]
+        chosen = choose_format(counts, european=european)
+        if chosen is TEXT:  # a reason to stay text that the sample showed was not counted again
+            counts = replace(counts, leading_zero=max(counts.leading_zero, sampled[position].leading_zero))
+        ambiguous = swapped_day(counts, chosen) is not None
+        reports.append(CellReport(position, name, chosen, counts, trim=position in odd, ambiguous=ambiguous))
+    return _with_examples(database, rows, reports)
+
+
+def _candidates(
+    database: Database, rows: str, width: int
+) -> tuple[dict[int, ColumnCounts], dict[int, tuple[Format, ...]]]:
+    """What a sample shows, and the format it speaks for, with its twin if day and month could be exchanged.
+
+    The many written forms are tried only on columns that the plain ones do not fit.
+    """
+    limit = max(20, min(SAMPLE_ROWS, SAMPLE_CELLS // width))
+    head = f"(SELECT * FROM {rows} LIMIT {limit})"
+    sampled = _count(database, head, range(width), PLAIN)
+    written = [position for position, counts in sampled.items() if may_be_written(counts)]
+    for position, counts in _count(database, head, written, WRITTEN).items():
+        sampled[position] = replace(counts, fits={**sampled[position].fits, **counts.fits})
+    european = is_european(list(sampled.values()))
+    candidates: dict[int, tuple[Format, ...]] = {}
+    for position, counts in sampled.items():
+        best = choose_format(counts, european=european)
+        twin = swapped_day(counts, best)
+        candidates[position] = () if best is TEXT else (best,) if twin is None else (best, twin)
+    return sampled, candidates
+
+
+def _whole_columns(
+    database: Database, rows: str, candidates: Mapping[int, Sequence[Format]]
+) -> tuple[dict[int, ColumnCounts], list[int]]:
+    """Count each whole column as cheaply as can be, and name the columns for which that is not enough."""
+    counted: dict[int, ColumnCounts] = {}
+    odd: list[int] = []
+    for batch in batches(list(candidates.items())):
+        wanted = ", ".join(part for position, formats in batch for part in _quick_sql(f"c{position}", formats))
+        values = iter(database.row(f"SELECT {wanted} FROM {rows}"))
+        for position, formats in batch:
+            filled = next(values)
+            if formats:
+                fits = {item.name: next(values) for item in formats}
+                settled = fits[formats[0].name] == filled > 0
+            else:
+                fits, settled = {}, next(values) == 0
+            counted[position] = ColumnCounts(filled=filled, fits=fits)
+            if not settled:
+                odd.append(position)
+    return counted, odd
+
+
+def _quick_sql(cell: str, formats: Sequence[Format]) -> list[str]:
+    """How many cells are not empty, and how many fit; without a format, how many need a closer look."""
+    filled = count_where(f"{cell} <> ''")
+    if formats:
+        return [filled, *(count_where(item.test_sql(cell)) for item in formats)]
+    words = _is_one_of(cell, [*MISSING_IN_TEXT, "na"])
+    longest = max(map(len, MISSING_IN_TEXT))
+    blanks = ", ".join(map(literal, BLANKS))  # trimming every cell would take twenty times as long
+    padded = f"{cell}[1] IN ({blanks}) OR {cell}[-1] IN ({blanks})"
+    return [filled, count_where(f"{padded} OR CASE WHEN length({cell}) <= {longest} THEN {words} ELSE false END")]
+
+
+def _count(
+    database: Database, rows: str, positions: Sequence[int], formats: Sequence[Format]
+) -> dict[int, ColumnCounts]:
+    """Count the cells of some columns in every detail."""
+    if not positions:
+        return {}
+    columns = ", ".join(f"c{position}" for position in positions)
+    fits = ", ".join(count_where(item.test_sql("x")) for item in formats)
+    cells = f"UNPIVOT (SELECT {columns} FROM {rows}) ON {columns} INTO NAME name VALUE cell"
+    found = database.rows(
+        f"SELECT name[2:]::INTEGER, kind, count(*), {count_where('length(cell) > length(x)')}, max(length(x)), "
+        f"{count_where(_HAS_DIGIT)}, {count_where(_LEADING_ZERO)}, {fits} "
+        f"FROM (SELECT name, cell, x, {_kind_sql('x')} AS kind FROM "
+        f"(SELECT name, cell, {_trimmed('cell')} AS x FROM ({cells}) WHERE cell <> '')) GROUP BY ALL"
+    )
+    kinds: dict[int, dict[int, tuple[int, ...]]] = {position: {} for position in positions}
+    for position, kind, *numbers in found:
+        kinds[position][kind] = tuple(numbers)
+    return {position: _counts_of(groups, formats) for position, groups in kinds.items()}
+
+
+def _counts_of(groups: Mapping[int, Sequence[int]], formats: Sequence[Format]) -> ColumnCounts:
+    """Put one column's numbers together; `groups` has a tuple for each kind of cell that occurs."""
+    filled, _, longest, digits, leading_zero, *fits = groups.get(_FILLED, (0,) * (5 + len(formats)))
+    number = {kind: numbers[0] for kind, numbers in groups.items()}
+    return ColumnCounts(
+        filled=filled,
+        fits={item.name: count for item, count in zip(formats, fits, strict=True)},
+        digits=digits,
+        leading_zero=leading_zero,
+        padded=sum(numbers[1] for kind, numbers in groups.items() if kind != _BLANK),
+        longest=longest,
+        words=sum(count for kind, count in number.items() if kind not in (_FILLED, _BLANK)),
+        words_in_text=number.get(_WORD_IN_TEXT, 0),
+        not_available=number.get(_NOT_AVAILABLE, 0),
+        infinite=number.get(_INFINITE, 0),
+    )
+
+
+def _with_examples(database: Database, rows: str, reports: Sequence[CellReport]) -> list[CellReport]:
+    """Add one unreadable cell to the columns that have any, since a number alone does not let a reader judge."""
+    odd = [report for report in reports if report.misfits][:EXAMPLES]
+    if not odd:
+        return list(reports)
+    cells = {report.position: _trimmed(f"c{report.position}") for report in odd}
+    wanted = ", ".join(
+        f"min({cells[item.position]}) FILTER ({_kind_sql(cells[item.position])} = {_FILLED} "
+        f"AND NOT coalesce({item.format.test_sql(cells[item.position])}, false))"
+        for item in odd
+    )
+    found = dict(zip(cells, database.row(f"SELECT {wanted} FROM {rows}"), strict=True))
+    return [replace(report, example=found.get(report.position)) for report in reports]
+
+
+def _kind_sql(cell: str) -> str:
+    """What a trimmed cell is: a value, nothing, or one of the words for no value."""
+    return (
+        f"CASE WHEN {cell} = '' THEN {_BLANK} WHEN length({cell}) > {LONGEST_WORD} THEN {_FILLED} "
+        f"WHEN lower({cell}) = 'na' THEN {_NOT_AVAILABLE} "
+        f"WHEN {_is_one_of(cell, MISSING_IN_TEXT)} THEN {_WORD_IN_TEXT} "
+        f"WHEN {_is_one_of(cell, INFINITIES)} THEN {_INFINITE} "
+        f"WHEN {_is_one_of(cell, MISSING_WORDS)} THEN {_WORD} ELSE {_FILLED} END"
+    )
+
+
+def _trimmed(cell: str) -> str:
+    """A raw cell without blanks around it; an absent cell counts as an empty one."""
+    return f"trim(coalesce({cell}, ''), {literal(BLANKS)})"
+
+
+def _is_one_of(cell: str, words: Sequence[str]) -> str:
+    return f"lower({cell}) IN ({', '.join(map(literal, words))})"

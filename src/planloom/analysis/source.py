@@ -1,0 +1,291 @@
+"""Finds out what a file is before anything tries to read it as a table, and turns text into plain UTF-8.
+
+Rule: a file that cannot be a table is refused here, in one sentence that says what it is and how to mend it.
+It must not guess at columns; that is `dialect`. Only a copy is ever written, inside the run's folder.
+"""
+
+from __future__ import annotations
+
+import codecs
+import difflib
+import gzip
+import os
+import stat
+import tempfile
+import zlib
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, cast
+
+from planloom.errors import DataError
+
+UNPACKED_BYTES = 8 * 1024**3
+"""Most that a compressed file may unpack to."""
+BLOCK_BYTES = 1024 * 1024
+SUGGESTIONS = 3
+
+_BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_KINDS = (
+    (b"\x89PNG", "a PNG picture"),
+    (b"\xff\xd8\xff", "a JPEG picture"),
+    (b"GIF8", "a GIF picture"),
+    (b"%PDF", "a PDF document"),
+    (b"SQLite format 3\x00", "an SQLite database"),
+    (b"\xd0\xcf\x11\xe0", "an old Office document (.xls or .doc)"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+    (b"BZh", "a bzip2 archive"),
+    (b"\xfd7zXZ\x00", "an xz archive"),
+    (b"\x28\xb5\x2f\xfd", "a zstd archive"),
+    (b"\x7fELF", "a program"),
+    (b"Obj\x01", "an Avro file"),
+    (b"ARROW1", "an Arrow file"),
+)
+_PARQUET = b"PAR1"
+_PICK_A_FORMAT = "give a CSV, TSV or Parquet file"
+_FALLBACKS = ("cp1252", "iso8859-1")
+_NAMES = {"utf-8": "UTF-8", "cp1252": "Windows-1252", "iso8859-1": "Latin-1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file that is ready to be read: Parquet, or text in UTF-8 without a byte order mark's trouble."""
+
+    path: Path
+    """Absolute, links followed; a copy in the run's folder if the bytes had to be changed."""
+    kind: str
+    """`parquet` or `text`."""
+    quotes: int = 0
+    """Number of double quotes in the text."""
+    decisions: tuple[str, ...] = ()
+    copied: bool = False
+
+
+def find_file(path: str) -> Path:
+    """The file that `path` names, absolute. Never a pattern, a folder, a device or an address.
+
+    Raises `DataError` that names the nearest files when there is none.
+    """
+    named = Path(path)
+    try:
+        found = named.resolve()
+        mode = found.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise DataError(_missing(path, named)) from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"`{path}` cannot be opened: {_reason(error)}") from error
+    if stat.S_ISDIR(mode):
+        tables = sorted(entry.name for entry in found.iterdir() if _looks_like_table(entry.name))
+        hint = f"name one file in it, such as {_listed(tables)}" if tables else _PICK_A_FORMAT
+        raise DataError(f"`{path}` is a folder, not a file\nhint: {hint}")
+    if not stat.S_ISREG(mode):
+        raise DataError(f"`{path}` is a device or a pipe, not a file\nhint: save it as a file first")
+    return found
+
+
+def inspect_source(path: str, folder: Path, *, encoding: str | None = None) -> Source:
+    """Look at every byte of `path` once and return it ready to be read.
+
+    `encoding` overrides what the bytes say. Copies go to `folder`. Raises `DataError`.
+    """
+    found = find_file(path)
+    decisions: list[str] = []
+    if Path(path).is_symlink():
+        decisions.append(f"The name is a link; it was followed to `{found.name}`.")
+    try:
+        with found.open("rb") as file:
+            head = file.read(BLOCK_BYTES)
+        if head.startswith(_PARQUET) and _ends_with(found, _PARQUET):
+            return Source(found, "parquet", decisions=(*decisions, "The file is Parquet: names and types are its own."))
+        _refuse_other_kinds(path, head, named_encoding=encoding is not None)
+        packed = head.startswith(b"\x1f\x8b")
+        if packed:
+            decisions.append("Unpacked with gzip.")
+        source = _as_text(path, found, folder, packed=packed, encoding=encoding)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"`{path}` cannot be read: {_reason(error)}") from error
+    return replace(source, decisions=(*decisions, *source.decisions))
+
+
+def _as_text(path: str, found: Path, folder: Path, *, packed: bool, encoding: str | None) -> Source:
+    """Try the encodings in turn; the first in which every byte has a meaning is the one."""
+    with _opened(found, packed=packed) as file:
+        head = file.read(BLOCK_BYTES)
+    if not head:
+        raise DataError(f"`{path}` is empty\nhint: check that the export finished; a table needs at least a header")
+    _refuse_other_kinds(path, head, named_encoding=encoding is not None)
+    mark, marked = _byte_order_mark(head)
+    candidates = _candidates(encoding, marked)
+    for name, why in candidates:
+        mark_bytes = len(mark) if marked == name else 0
+        copied = packed or mark_bytes > 0 or name != "utf-8"
+        target = _new_file(folder) if copied else found
+        try:
+            quotes = _decode(
+                path, found, packed=packed, encoding=name, skip=mark_bytes, copy_to=target if copied else None
+            )
+        except UnicodeDecodeError as error:
+            if copied:
+                target.unlink(missing_ok=True)
+            if name == candidates[-1][0]:
+                raise DataError(
+                    f"`{path}` is not {encoding_name(name)} text: {error.reason}\n"
+                    "hint: give the `encoding` it was saved with, such as cp1252"
+                ) from error
+            continue
+        except BaseException:
+            if copied:
+                target.unlink(missing_ok=True)
+            raise
+        if mark_bytes:
+            why = f"{why}; the mark was removed"
+        return Source(target, "text", quotes=quotes, decisions=(f"Encoding: {why}.",), copied=copied)
+    raise AssertionError("the last candidate either decodes or raises")
+
+
+def _candidates(asked: str | None, marked: str) -> list[tuple[str, str]]:
+    """Encodings to try, each with the words that say why."""
+    if asked is not None:
+        try:
+            name = codecs.lookup(asked).name
+            "".encode(name)  # some codecs turn text into text, and refuse this
+        except (LookupError, TypeError, ValueError):
+            raise DataError(f"`{asked}` is not a text encoding\nhint: try utf-8, utf-16, cp1252 or latin-1") from None
+        if name in ("utf-16", "utf-32", "utf-8-sig"):
+            name = marked or {"utf-8-sig": "utf-8"}.get(name, f"{name}-le")
+        return [(name, f"{encoding_name(name)}, as asked")]
+    if marked:
+        return [(marked, f"{encoding_name(marked)}, by its byte order mark")]
+    guesses = [(name, f"{encoding_name(name)}, assumed because the file is not valid UTF-8") for name in _FALLBACKS]
+    return [("utf-8", "UTF-8"), *guesses]
+
+
+def _decode(path: str, found: Path, *, packed: bool, encoding: str, skip: int, copy_to: Path | None) -> int:
+    """Decode the whole file, write it to `copy_to` as UTF-8, and count its double quotes; refuse NUL characters."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    quotes = lines = seen = 0
+    with ExitStack() as stack:
+        file = stack.enter_context(_opened(found, packed=packed))
+        copy = None
+        if copy_to is not None:
+            copy = stack.enter_context(copy_to.open("w", encoding="utf-8", newline=""))
+        file.read(skip)
+        while True:
+            block = file.read(BLOCK_BYTES)
+            seen += len(block)
+            if packed and seen > UNPACKED_BYTES:
+                raise DataError(
+                    f"`{path}` unpacks to more than {UNPACKED_BYTES // 1024**3} GB\n"
+                    "hint: unpack it and convert it to Parquet first"
+                )
+            text = decoder.decode(block, final=not block)
+            if "\x00" in text:
+                raise DataError(_nul_message(path, lines + text[: text.index("\x00")].count("\n") + 1))
+            lines += text.count("\n")
+            quotes += text.count('"')
+            if copy is not None:
+                copy.write(text)
+            if not block:
+                return quotes
+
+
+def _ends_with(found: Path, magic: bytes) -> bool:
+    with found.open("rb") as file:
+        file.seek(-len(magic), os.SEEK_END)
+        return file.read() == magic
+
+
+def _new_file(folder: Path) -> Path:
+    handle, name = tempfile.mkstemp(prefix="source-", suffix=".txt", dir=folder)
+    os.close(handle)
+    return Path(name)
+
+
+def _byte_order_mark(head: bytes) -> tuple[bytes, str]:
+    for mark, encoding in _BYTE_ORDER_MARKS:
+        if head.startswith(mark):
+            return mark, encoding
+    return b"", ""
+
+
+def _refuse_other_kinds(path: str, head: bytes, *, named_encoding: bool) -> None:
+    """Raise `DataError` if the bytes are plainly something else than a table."""
+    if head.startswith(b"PK\x03\x04"):
+        sheet = b"xl/" in head or b"[Content_Types]" in head
+        what = "an Excel workbook" if sheet else "a zip archive"
+        how = "save the sheet as CSV" if sheet else "unpack it and give the file inside"
+        raise DataError(f"`{path}` is {what}, not a table of text\nhint: {how}")
+    for magic, what in _KINDS:
+        if head.startswith(magic):
+            raise DataError(f"`{path}` is {what}, not a table\nhint: {_PICK_A_FORMAT}")
+    start = head[:200].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if start.startswith((b"<!doctype html", b"<html")):
+        raise DataError(f"`{path}` is a web page, not a table\nhint: download the file behind the page's link")
+    if start.startswith(b"<?xml"):
+        raise DataError(f"`{path}` is XML, not a table\nhint: {_PICK_A_FORMAT}")
+    if start.startswith((b'{"', b"{\n", b"[{")):
+        raise DataError(f"`{path}` is JSON, not a table\nhint: convert it to CSV or Parquet first")
+    if named_encoding or head.startswith(b"\x1f\x8b") or _byte_order_mark(head)[1] not in ("", "utf-8"):
+        return
+    if b"\x00" in head and head.startswith(_PARQUET):
+        raise DataError(f"`{path}` begins like Parquet but its end is missing\nhint: download or export it again")
+    if b"\x00" in head:
+        zeros = head[:4096]
+        if max(zeros[0::2].count(0), zeros[1::2].count(0)) > 0.4 * len(zeros) / 2:
+            raise DataError(
+                f'`{path}` looks like UTF-16 without a byte order mark\nhint: say encoding="utf-16-le" (or utf-16-be)'
+            )
+        control = sum(byte < 32 and byte not in (9, 10, 12, 13) for byte in zeros)
+        if control > len(zeros) / 20:
+            raise DataError(f"`{path}` is binary data, not text\nhint: {_PICK_A_FORMAT}")
+        raise DataError(_nul_message(path, head[: head.index(0)].count(b"\n") + 1))
+
+
+def _opened(found: Path, *, packed: bool) -> IO[bytes]:
+    return cast("IO[bytes]", gzip.open(found, "rb")) if packed else found.open("rb")
+
+
+def _nul_message(path: str, line: int) -> str:
+    return (
+        f"`{path}` has a NUL byte in line {line}, which text cannot have\n"
+        "hint: the file is binary or damaged; export it again as CSV"
+    )
+
+
+def encoding_name(encoding: str) -> str:
+    """The name people know an encoding by."""
+    name = codecs.lookup(encoding).name
+    return _NAMES.get(name, name.upper())
+
+
+def _missing(path: str, named: Path) -> str:
+    if "://" in path:
+        return f"`{path}` is an address, not a file\nhint: download it first; the analysis reads no network"
+    folder = named.parent
+    try:
+        names = sorted(entry.name for entry in folder.iterdir() if entry.is_file())
+    except OSError:
+        return f"`{path}` does not exist: there is no folder `{folder}`"
+    near = difflib.get_close_matches(named.name, names, n=SUGGESTIONS, cutoff=0.6)
+    near = near or [name for name in names if _looks_like_table(name)][:SUGGESTIONS]
+    where = "this folder" if str(folder) == "." else f"`{folder}`"
+    hint = f"hint: {where} has {_listed(near)}" if near else f"hint: {where} has no table; {_PICK_A_FORMAT}"
+    return f"`{path}` does not exist\n{hint}"
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names[:SUGGESTIONS])
+
+
+def _looks_like_table(name: str) -> bool:
+    return name.lower().endswith((".csv", ".tsv", ".parquet", ".csv.gz", ".tsv.gz"))
+
+
+def _reason(error: Exception) -> str:
+    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()

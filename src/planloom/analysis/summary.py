@@ -1,0 +1,115 @@
+"""Writes three sentences about a table from its figures: what it is, what its numbers are like, what stands out.
+
+Pure: figures in, text out. It is a template and says so; it must not claim more than the figures say.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from planloom.analysis.anomalies import Anomalies, ColumnAnomalies
+from planloom.analysis.statistics import ColumnStats, NumericStats, Stats
+from planloom.analysis.wording import count, number, quoted, share
+
+COLUMNS_NAMED: Final = 2
+RUNNING_ROWS: Final = 10
+"""In fewer rows, 1, 2, 3 may be chance."""
+
+
+class Summary(TypedDict):
+    """Three sentences about a table."""
+
+    text: Annotated[str, Field(description="The three sentences as one paragraph")]
+    sentences: Annotated[list[str], Field(description="Exactly three: the table, its numbers, its anomalies")]
+    source: Annotated[Literal["template"], Field(description="Who wrote the sentences: no model, a template")]
+
+
+def summarise(stats: Stats, anomalies: Anomalies, *, has_model: bool) -> Summary:
+    """Write the summary. `has_model` says whether a model was configured, though none is asked."""
+    sentences = [_about_table(stats), _about_numbers(stats), _about_anomalies(anomalies)]
+    why = "" if has_model else ", as no model is configured"
+    sentences[-1] = f"{sentences[-1].removesuffix('.')} (this summary comes from a template{why})."
+    return {"text": " ".join(sentences), "sentences": sentences, "source": "template"}
+
+
+def _about_table(stats: Stats) -> str:
+    rows, columns = stats["rows"], stats["columns"]
+    numeric = f", {len(stats['numeric']):,} of them numeric" if len(columns) > 1 else ""
+    start = f"{quoted(stats['table'])} has {count(rows, 'row')} and {count(len(columns), 'column')}{numeric}"
+    missing = sum(column["missing"] for column in columns.values())
+    cells = rows * len(columns)
+    if not cells:
+        return f"{start}."
+    if not missing:
+        return f"{start}, and no cell is missing."
+    worst = max(columns, key=lambda name: columns[name]["missing"])
+    lacking = sum(column["missing"] > 0 for column in columns.values())
+    where = f"all of them in {quoted(worst)}"
+    if lacking > 1:
+        where = f"most of them in {quoted(worst)} ({columns[worst]['missing']:,})"
+        if columns[worst]["missing"] * 2 <= missing:
+            where = f"spread over {lacking:,} columns, with {quoted(worst)} first ({columns[worst]['missing']:,})"
+    are = "is" if missing == 1 else "are"
+    return f"{start}, and {missing:,} of its {cells:,} cells ({share(missing, cells)}) {are} missing, {where}."
+
+
+def _about_numbers(stats: Stats) -> str:
+    telling = [
+        name
+        for name, figures in stats["numeric"].items()
+        if figures["mean"] is not None and not is_running_number(stats["columns"][name], figures)
+    ]
+    if telling:
+        widest = sorted(telling, key=lambda name: -stats["columns"][name]["distinct"])[:COLUMNS_NAMED]
+        parts = [_about_column(name, stats["numeric"][name]) for name in telling if name in widest]
+        return f"{', and '.join(parts)}."
+    repeated = [name for name, column in stats["columns"].items() if column["most_common"] is not None]
+    if repeated:
+        name = repeated[0]
+        column = stats["columns"][name]
+        return (
+            f"No column holds measured numbers; the most common value of {quoted(name)} is "
+            f"{quoted(column['most_common'] or '')}, in {count(column['most_common_count'] or 0, 'row')}."
+        )
+    return "No column holds measured numbers."
+
+
+def is_running_number(column: ColumnStats, figures: NumericStats) -> bool:
+    """Whether a column counts its rows (1, 2, 3…), so that its mean means nothing."""
+    low, high = figures["min"], figures["max"]
+    if column["type"] != "integer" or low is None or high is None or figures["count"] < RUNNING_ROWS:
+        return False
+    return column["distinct"] == figures["count"] == high - low + 1
+
+
+def _about_column(name: str, figures: NumericStats) -> str:
+    if figures["min"] == figures["max"]:
+        return f"{quoted(name)} is always {number(figures['mean'])}"
+    return (
+        f"{quoted(name)} averages {number(figures['mean'])} (median {number(figures['median'])}, "
+        f"from {number(figures['min'])} to {number(figures['max'])})"
+    )
+
+
+def _about_anomalies(anomalies: Anomalies) -> str:
+    threshold = number(anomalies["threshold"])
+    affected = {name: found for name, found in anomalies["columns"].items() if found["count"]}
+    if not anomalies["columns"]:
+        return "There is no numeric column in which to look for anomalies."
+    if not affected:
+        return f"No value lies more than {threshold} standard deviations from the mean of its column."
+    name, found = max(affected.items(), key=lambda item: _severity(item[1]))
+    lie = "lies" if anomalies["total"] == 1 else "lie"
+    total = count(anomalies["total"], "value")
+    where = "" if len(affected) == 1 else f" in {count(len(affected), 'column')}"
+    first = found["values"][0]
+    leading = "it is" if anomalies["total"] == 1 else "the most extreme is"
+    extreme = f"{quoted(name)} with {number(first['value'])} in row {first['row']:,}"
+    return f"{total}{where} {lie} more than {threshold} standard deviations from the mean; {leading} {extreme}."
+
+
+def _severity(found: ColumnAnomalies) -> float:
+    return abs(found["values"][0]["deviations"]) if found["values"] else 0.0
