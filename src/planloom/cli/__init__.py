@@ -1,0 +1,14 @@
+"""The command line `planloom`: a thin shell around the engine. Data goes to stdout, words for people to stderr.
+
+    main       the way in and the only way out: signals, errors, exit codes
+    commands   the group: what there is, loaded when it is asked for
+    options    options that commands share          settings   planloom.toml and PLANLOOM_… variables
+    sources    plans and tools that the user names  terminal   the two streams, and who may write to them
+    text       untrusted text made fit to print     documents  JSON on stdout
+    driver     one run: its loop, its signals, and a sure end
+    ledger     one run as its events tell it        live, lines   that, shown as it happens
+    analyse, doctor, execute, graph, tools, validate   one file per command
+
+Rule: whatever a plan, a tool or a file does, a command ends with one of the documented exit codes, and never
+with a traceback. No other package may import this one.
+"""

@@ -1,0 +1,96 @@
+"""`planloom execute PLAN`: run a plan as it is, without a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from planloom.cli import options
+from planloom.cli.documents import verdict, write_document
+from planloom.cli.runs import check_time_limit, drive, show_answer
+from planloom.cli.sources import parse_inputs, read_plan, tools_required, unused_inputs
+from planloom.cli.terminal import Terminal
+from planloom.engine.execute import execute_plan
+from planloom.errors import PlanFormatError
+from planloom.plan.issues import has_errors
+from planloom.tools.checks import find_issues, validate_plan
+
+_EPILOG = """\b
+Examples:
+  planloom execute plan.json --tools my_tools.py
+  planloom execute plan.json --tools my_tools.py --input city=Oslo --input days=3
+  planloom execute plan.json --tools shop.tools:toolbox --json > result.json
+  cat plan.json | planloom execute - --tools my_tools.py --events
+
+\b
+Exit codes: 0 done; 1 the run failed; 2 wrong usage; 3 the plan is invalid;
+5 a step may or may not have had its effect, which a person must settle;
+130, 143 interrupted.
+"""
+
+
+@click.command(epilog=_EPILOG, short_help="Run a plan as it is, without a model.")
+@click.argument("plan", metavar="PLAN")
+@options.tools_option
+@options.input_option
+@options.json_option
+@options.events_option
+@options.output_option
+@options.concurrency_option
+@options.timeout_option
+@options.no_input_option
+@click.pass_context
+def execute(
+    context: click.Context,
+    plan: str,
+    tools: tuple[str, ...],
+    input: tuple[str, ...],
+    output: Path | None,
+    max_concurrency: int | None,
+    timeout: float | None,
+    no_input: bool,
+    **_flags: bool,
+) -> int:
+    """Run a plan as it is, without a model. PLAN is a JSON file, or - for stdin.
+
+    Progress goes to stderr, the answer to stdout.
+    """
+    mode = options.mode_of(context)
+    if mode == "events" and output is not None:
+        raise click.UsageError("--events writes to stdout; it cannot be used together with --output", context)
+    time_limit_s = check_time_limit(timeout)
+    inputs = parse_inputs(input)
+    terminal = Terminal.open(output)
+    context.call_on_close(terminal.close)
+    try:
+        read = read_plan(plan, may_ask=not no_input)
+    except PlanFormatError as error:
+        if mode == "json":
+            terminal.data(write_document(verdict(error.issues), for_people=terminal.data_is_terminal))
+        raise
+    toolbox = tools_required(tools, "execute")
+    issues = find_issues(read, toolbox, inputs=inputs)
+    if has_errors(issues) and mode == "json":
+        terminal.data(write_document(verdict(issues), for_people=terminal.data_is_terminal))
+    validate_plan(read, toolbox, inputs=inputs)
+    for sentence in unused_inputs(read, inputs):
+        terminal.say(f"note: {sentence}", "yellow")
+    return drive(
+        terminal,
+        mode,
+        read,
+        toolbox,
+        lambda on_event, on_blocked, workdir: execute_plan(
+            read,
+            toolbox,
+            inputs=inputs,
+            max_concurrency=max_concurrency,
+            timeout_s=time_limit_s,
+            on_event=on_event,
+            on_blocked=on_blocked,
+            workdir=workdir,
+        ),
+        lambda result: show_answer(terminal, result),
+        time_limit_s,
+    )

@@ -1,0 +1,188 @@
+"""What `planloom analyse` runs and shows: the playbook, what it found as tables, and the report.
+
+Names of columns and cells come from the data: every one passes `visible` or `one_line` before it is printed.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from planloom.analysis.analyst import analysis_of
+from planloom.analysis.anomalies import DEFAULT_THRESHOLD
+from planloom.analysis.playbook import plan_for
+from planloom.analysis.report import Section, render_report, section_of
+from planloom.analysis.tools import toolbox
+from planloom.cli.options import Mode
+from planloom.cli.runs import drive
+from planloom.cli.tables import Column, table_text
+from planloom.cli.terminal import OutputError, Terminal, paint
+from planloom.cli.text import counted, one_line, visible
+from planloom.drawing import plan_text
+from planloom.engine.execute import execute_plan
+from planloom.plan.model import Plan
+from planloom.plan.results import RunResult
+from planloom.plan.state import RunStatus
+
+MAX_ROWS: Final = 60
+"""Columns of a data file that a table on the terminal lists; the report and the JSON have more."""
+MAX_DRAWN_STEPS: Final = 16
+MAX_TEXT_COLUMNS: Final = 110
+"""Columns of running text, which is hard to read in wider lines."""
+_ROOM_FOR_QUARTILES: Final = 96
+
+
+def run_playbook(
+    terminal: Terminal,
+    mode: Mode,
+    files: tuple[str, ...],
+    report: Path,
+    max_concurrency: int | None,
+    time_limit_s: float | None,
+) -> int:
+    """Run the playbook on files, show what it finds, write the report; return the exit code."""
+    plan = plan_for(files, threshold=DEFAULT_THRESHOLD, overrides={})
+    _announce(terminal, mode, plan)
+
+    def prepare(result: RunResult) -> dict[str, Any]:
+        """Write the report of a run that found something."""
+        if result.status is RunStatus.CANCELLED or not any(table.stats for table in analysis_of(result).tables):
+            return {}
+        try:
+            report.write_bytes(render_report(result).encode("utf-8", "backslashreplace"))
+        except OSError as error:
+            raise OutputError(f"`{report}`", error) from error
+        return {"report": str(report)}
+
+    return drive(
+        terminal,
+        mode,
+        plan,
+        toolbox,
+        lambda on_event, on_blocked, workdir: execute_plan(
+            plan,
+            toolbox,
+            max_concurrency=max_concurrency,
+            timeout_s=time_limit_s,
+            on_event=on_event,
+            on_blocked=on_blocked,
+            workdir=workdir,
+        ),
+        lambda result: terminal.text("\n".join(_findings(terminal, result))),
+        time_limit_s,
+        prepare,
+    )
+
+
+def _announce(terminal: Terminal, mode: Mode, plan: Plan) -> None:
+    """Say that no model is asked; the moving display shows the plan itself."""
+    terminal.say("no model is asked: the built-in playbook is run", "dim")
+    if mode != "events" and not terminal.is_interactive and len(plan.steps) <= MAX_DRAWN_STEPS:
+        terminal.say(plan_text(plan, width=MAX_TEXT_COLUMNS).rstrip("\n"))
+
+
+# ---- for people --------------------------------------------------------------------------------------------
+
+
+def _findings(terminal: Terminal, result: RunResult) -> Iterator[str]:
+    """Every part of the findings as text: per file the summary, the anomalies, the statistics, the columns."""
+    tables = analysis_of(result).tables
+    for table in tables:
+        if table.stats is None:
+            continue
+        if len(tables) > 1:
+            yield _head(terminal, one_line(table.path, 120)) + "\n"
+        yield from _of_table(terminal, section_of(table))
+
+
+def _of_table(terminal: Terminal, section: Section) -> Iterator[str]:
+    if section.sentences:
+        yield _head(terminal, "Summary")
+        yield "\n".join(_wrapped(terminal, sentence) for sentence in section.sentences) + "\n"
+    yield _anomalies(terminal, section)
+    if section.numeric:
+        yield _head(terminal, "Statistics")
+        yield _statistics(terminal, section)
+    yield _head(terminal, "Columns")
+    yield _columns(terminal, section)
+    if section.decisions:
+        yield _head(terminal, "How the file was read")
+        yield "\n".join(_wrapped(terminal, decision, "- ") for decision in section.decisions) + "\n"
+
+
+def _head(terminal: Terminal, text: str) -> str:
+    return paint(text, "bold") if terminal.data_has_colour else text
+
+
+def _wrapped(terminal: Terminal, text: str, first: str = "") -> str:
+    width = min(terminal.width, MAX_TEXT_COLUMNS)
+    line = one_line(text, 4_000)
+    return textwrap.fill(
+        line, width, initial_indent="  " + first, subsequent_indent="  " + " " * len(first), break_on_hyphens=False
+    )
+
+
+def _anomalies(terminal: Terminal, section: Section) -> str:
+    head = _head(terminal, f"Anomalies: more than {section.threshold or '3'} standard deviations from the mean")
+    if not section.findings:
+        said = "none" if section.numeric else "there is no numeric column to look at"
+        return f"{head}\n  {said}\n"
+    columns = [
+        Column("column", style="bold"),
+        Column("number", align="right"),
+        Column("share", align="right"),
+        Column("usual range"),
+        Column("farthest values", share=1),
+    ]
+    rows = [
+        [one_line(found.name, 60), found.number, found.share, found.usual, _farthest(found.values, found.more)]
+        for found in section.findings[:MAX_ROWS]
+    ]
+    return f"{head}\n{table_text(columns, rows, terminal)}{_hidden(len(section.findings))}"
+
+
+def _farthest(values: tuple[tuple[str, str, str], ...], more: int) -> str:
+    shown = [f"{one_line(value, 40)} (row {row}, {distance})" for value, row, distance in values[:3]]
+    hidden = more + len(values) - len(shown)
+    return "\n".join([*shown, f"and {hidden:,} more"] if hidden else shown)
+
+
+def _statistics(terminal: Terminal, section: Section) -> str:
+    names = ["mean", "std", "min", "25 %", "median", "75 %", "max"]
+    shown = range(len(names)) if terminal.width >= _ROOM_FOR_QUARTILES else (0, 1, 2, 4, 6)
+    columns = [
+        Column("column", style="bold"),
+        *[Column(name, align="right") for name in ("count", *[names[i] for i in shown])],
+    ]
+    rows = [
+        [one_line(row["name"], 40), row["count"], *[visible(row["figures"][i]) for i in shown]]
+        for row in section.numeric[:MAX_ROWS]
+    ]
+    return table_text(columns, rows, terminal) + _hidden(len(section.numeric) + section.hidden_numeric)
+
+
+def _columns(terminal: Terminal, section: Section) -> str:
+    columns = [
+        Column("column", style="bold"),
+        Column("type"),
+        Column("missing", align="right"),
+        Column("distinct", align="right"),
+        Column("note", share=1),
+    ]
+    rows = [
+        [
+            one_line(row["name"], 40),
+            row["type"],
+            f"{row['missing']} ({row['missing_share']})" if row["missing_share"] else row["missing"],
+            row["distinct"],
+            one_line(row["note"], 80),
+        ]
+        for row in section.columns[:MAX_ROWS]
+    ]
+    return table_text(columns, rows, terminal) + _hidden(len(section.columns) + section.hidden_columns)
+
+
+def _hidden(total: int) -> str:
+    return f"  … and {counted(total - MAX_ROWS, 'more column')}, see the report\n" if total > MAX_ROWS else ""

@@ -1,0 +1,116 @@
+"""A run as plain lines on stderr, for logs and pipes: one per start, end, retry and skip.
+
+Elements of a `for_each` are counted, not listed: only their failures and retries get a line. Lines are written
+by a thread of their own, so that a reader who does not read cannot stop the run.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Final
+
+from planloom.cli.ledger import Ledger
+from planloom.cli.terminal import Terminal
+from planloom.cli.text import counted, first_line, one_line, seconds, took
+from planloom.plan import events
+from planloom.plan.events import Event
+
+_WIDTH: Final = 7
+
+
+class Writer:
+    """A thread that writes what it is given, in order. What the writing raises is kept in `error`."""
+
+    def __init__(self, write: Callable[[Event], None], on_error: Callable[[], None] = lambda: None) -> None:
+        self.error: Exception | None = None
+        self._write = write
+        self._on_error = on_error
+        self._queue: SimpleQueue[Event | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="planloom-writer", daemon=True)
+        self._thread.start()
+
+    def put(self, event: Event) -> None:
+        """Write this event soon."""
+        self._queue.put(event)
+
+    def close(self) -> None:
+        """Return when everything has been written."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (event := self._queue.get()) is not None:
+            if self.error is not None:
+                continue
+            try:
+                self._write(event)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the run must end in order and then say it
+                self.error = error
+                self._on_error()
+
+
+class LineReporter:
+    """Says in lines what happens."""
+
+    def __init__(self, terminal: Terminal, ledger: Ledger) -> None:
+        self._terminal = terminal
+        self._ledger = ledger
+        self._writer: Writer | None = None
+
+    def start(self) -> None:
+        """Begin."""
+        self._writer = Writer(self._write)
+
+    def on_event(self, event: Event) -> None:
+        """Take note of an event."""
+        if self._writer is not None:
+            self._writer.put(event)
+
+    def stop(self) -> None:
+        """Return when the last line is out."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def _write(self, event: Event) -> None:
+        line = self._line(event)
+        if line is not None:
+            self._terminal.say(line)
+
+    def _line(self, event: Event) -> str | None:
+        name = one_line(event.step_id)
+        is_element = event.step_id is not None and event.step_id not in self._ledger.steps
+        match event:
+            case events.RunStarted():
+                goal = f": {one_line(event.goal, 120)}" if event.goal else ""
+                return f"run {event.run_id}, {counted(event.steps, 'step')}{goal}"
+            case events.StepStarted() if not is_element:
+                again = f", attempt {event.attempt}" if event.attempt > 1 else ""
+                return _said("start", f"{name} ({one_line(event.tool, 80)}{again})")
+            case events.StepExpanded():
+                return _said("start", f"{name}, {counted(event.elements, 'element')}")
+            case events.StepSucceeded() if not is_element:
+                return _said("done", f"{name} in {took(event.latency_ms)}")
+            case events.StepRetrying():
+                why = first_line(event.error.message)
+                return _said("retry", f"{name} in {seconds(event.delay_s)}, attempt {event.attempt} failed: {why}")
+            case events.StepSkipped():
+                return _said("skip", f"{name}: {first_line(event.reason)}")
+            case events.StepFailed():
+                return _said("failed", f"{name} after {took(event.latency_ms)}: {first_line(event.error.message)}")
+            case events.StepUnknown():
+                return _said("unknown", f"{name}: {first_line(event.error.message)}")
+            case events.StepCancelled() if (
+                not is_element and event.attempts
+            ):  # what never started is counted at the end
+                return _said("stopped", f"{name}: {first_line(event.error.message)}")
+            case events.CallAbandoned():
+                return _said("left", f"{name}: {first_line(event.message)}")
+            case _:
+                return None
+
+
+def _said(word: str, rest: str) -> str:
+    return f"{word.ljust(_WIDTH)} {rest}"

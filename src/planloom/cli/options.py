@@ -1,0 +1,117 @@
+"""Options that commands share: one definition each, and where else their values may come from.
+
+An option is taken from the command line, else PLANLOOM_<COMMAND>_<OPTION>, else PLANLOOM_<OPTION>, else
+planloom.toml, else its default.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, Literal, TypeVar
+
+import click
+from click.core import ParameterSource
+
+ENVIRONMENT_PREFIX: Final = "PLANLOOM"
+Command = TypeVar("Command", bound=Callable[..., Any])
+Mode = Literal["people", "json", "events"]
+
+_RANK: Final = {
+    ParameterSource.COMMANDLINE: 3,
+    ParameterSource.ENVIRONMENT: 2,
+    ParameterSource.DEFAULT_MAP: 1,
+}
+
+
+class Setting(click.Option):
+    """An option that PLANLOOM_<OPTION> sets for every command that has it."""
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        """Return the command's own variable, else the one for all commands."""
+        own = super().resolve_envvar_value(ctx)
+        return own or os.environ.get(f"{ENVIRONMENT_PREFIX}_{(self.name or '').upper()}") or None
+
+
+class InputPair(click.ParamType):  # pyright: ignore[reportMissingTypeArgument] (generic since click 8.4 only)
+    """`name=value`; in an environment variable one per line, because a value may hold blanks."""
+
+    name = "name=value"
+
+    def split_envvar_value(self, rv: str) -> list[str]:
+        """Return one pair per line."""
+        return [line for line in rv.splitlines() if line.strip()]
+
+
+class ToolSource(click.ParamType):  # pyright: ignore[reportMissingTypeArgument]
+    """Where tools come from; in an environment variable several are separated by blanks."""
+
+    name = "tools"
+
+    def split_envvar_value(self, rv: str) -> list[str]:
+        """Return the words, quoted as for a shell."""
+        try:
+            return shlex.split(rv)
+        except ValueError:
+            return rv.split()
+
+
+def _option(*names: str, **facts: Any) -> Callable[[Command], Command]:
+    return click.option(*names, cls=Setting, **facts)
+
+
+tools_option = _option(
+    "--tools",
+    type=ToolSource(),
+    multiple=True,
+    metavar="MODULE:NAME|FILE.py",
+    help="Where the tools are; may be given several times. Default: the built-in analysis tools.",
+)
+input_option = _option(
+    "--input",
+    type=InputPair(),
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="An input of the plan: JSON if it parses, else text. May be given several times.",
+)
+json_option = _option("--json", is_flag=True, help="Print one JSON document on stdout, and nothing else there.")
+events_option = _option("--events", is_flag=True, help="Print every event as a line of JSON on stdout, as it happens.")
+output_option = _option(
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write to this file what would go to stdout.",
+)
+concurrency_option = _option(
+    "--max-concurrency",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Calls that may run at a time. Default: no limit for async tools, 64 threads for others.",
+)
+timeout_option = _option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Limit for the whole run. Default: none.",
+)
+no_input_option = _option("--no-input", is_flag=True, help="Never wait for a person at this terminal.")
+
+
+def mode_of(context: click.Context) -> Mode:
+    """Return what goes to stdout. Raises click.UsageError when --json and --events are asked for alike.
+
+    The one named closer to the command line wins, so that a planloom.toml does not stand in the way.
+    """
+    asked = {name: _rank(context, name) for name in ("json", "events") if context.params.get(name)}
+    if not asked:
+        return "people"
+    if len(set(asked.values())) < len(asked):
+        raise click.UsageError("--json and --events cannot be used together", context)
+    return "json" if max(asked, key=lambda name: asked[name]) == "json" else "events"
+
+
+def _rank(context: click.Context, name: str) -> int:
+    source = context.get_parameter_source(name)
+    return 0 if source is None else _RANK.get(source, 0)
