@@ -2,12 +2,18 @@
 
     execute.py    what callers use: `execute_plan`, `stream_plan`
     run.py        one run: asks the pure schedule what to start, starts it, tells it what ended
-    attempt.py    one call of a tool, and how it is brought to an end
-    threads.py, processes.py    where sync tools run
+    ledger.py     the books of a run: every step's record, its end, who is told
+    slots.py      how many calls may run at once
+    outcome.py    what a whole run amounts to: its status, its answer, a `for_each` from its elements
+    attempt.py    what a run keeps of a step and of a call
+    calls.py      calls of tools, wherever they run: made, timed, brought to an end
+    context.py    what a tool sees of its run
+    threads.py, processes.py, worker.py    where sync tools run
     timers.py     every deadline and back-off of a run behind one timer of the loop
     failures.py   what an exception means: the step's error, and whether another try can help
     emitter.py    events to listeners that may fail
     watchdog.py   says when an async tool blocks the loop
+    orphans.py    tasks that ignore their cancellation
 
 No model is ever called here.
 """

@@ -1,8 +1,9 @@
-"""What the run keeps of a step and of a call: small mutable records, changed by `run.py` alone."""
+"""What the run keeps of a step and of a call: small mutable records, changed by the run alone."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Literal
 
 from planloom.engine.failures import Failure
@@ -19,28 +20,31 @@ Cause = Literal["timeout", "cancelled"]
 class Record:
     """What a run knows of one step, or of one element of a `for_each`."""
 
-    __slots__ = ("attempts", "elements", "ended", "error", "open_elements", "output", "reason", "scope", "started", "status")
+    # class attributes are the defaults: most records and attempts never set most of them, and making one is hot
+    status = StepStatus.PENDING
+    attempts = 0
+    started: float | None = None
+    ended: float | None = None
+    output: Any = None
+    error: StepError | None = None
+    reason: str | None = None
+    scope: Scope | None = None
+    """Of an element: the run's values with its item and index."""
+    elements: list[Record] | None = None
+    open_elements = 0
+    """Of a step with `for_each`: elements that have not ended."""
 
-    def __init__(self) -> None:
-        self.status = StepStatus.PENDING
-        self.attempts = 0
-        self.started: float | None = None
-        self.ended: float | None = None
-        self.output: Any = None
-        self.error: StepError | None = None
-        self.reason: str | None = None
-        self.scope: Scope | None = None
-        """Of an element: the run's values with its item and index."""
-        self.elements: list[Record] | None = None
-        self.open_elements = 0
-        """Of a step with `for_each`: elements that have not ended."""
+    @property
+    def latency_ms(self) -> float:
+        """The time from the first start to the end; 0.0 before that."""
+        return 0.0 if self.started is None or self.ended is None else (self.ended - self.started) * 1_000
 
-    def to_result(self, step_id: str, status: StepStatus, began: float) -> StepResult:
+    def to_result(self, step_id: str, began: float) -> StepResult:
         """Return the record as a frozen result; times become seconds since the run `began`."""
-        started, ended = self.started, self.ended
+        started, ended, elements = self.started, self.ended, self.elements
         return StepResult(
             step_id,
-            status,
+            self.status,
             self.output,
             self.error,
             self.attempts,
@@ -48,39 +52,44 @@ class Record:
             None if started is None else started - began,
             None if ended is None else ended - began,
             self.reason,
-            tuple(
-                element.to_result(f"{step_id}[{index}]", element.status, began)
-                for index, element in enumerate(self.elements or ())
-            ),
+            tuple([element.to_result(f"{step_id}[{i}]", began) for i, element in enumerate(elements)])
+            if elements
+            else (),
         )
 
 
 class Attempt:
     """One call under way. When `is_live` is False its outcome is dropped."""
 
-    __slots__ = ("cause", "is_live", "number", "record", "step_id", "task", "timer", "tool", "unit")
+    task: asyncio.Task[None] | None = None
+    """The task that makes the call, for tools on the loop."""
+    kill: Callable[[], None] | None = None
+    """Kills the process that makes the call, for tools in a process."""
+    grace: Timer | None = None
+    """Runs from the moment the call was asked to end."""
+    cause: Cause | None = None
+    """Why the call was asked to end, if it was."""
+    has_begun = False
+    """Whether the tool may have been reached."""
+    is_live = True
 
-    def __init__(self, unit: Unit, record: Record, tool: Tool, step_id: str) -> None:
+    def __init__(self, unit: Unit, record: Record, tool: Tool, step_id: str, timeout_s: float, began: float) -> None:
         self.unit = unit
         self.record = record
         self.tool = tool
         self.step_id = step_id
+        self.timeout_s = timeout_s
+        self.expires = began + timeout_s
         self.number = record.attempts
-        self.task: asyncio.Task[None] | None = None
-        """The task that makes the call, for async tools and processes; None on a thread."""
-        self.timer: Timer | None = None
-        self.cause: Cause | None = None
-        """Why the call was asked to end, if it was."""
-        self.is_live = True
 
     @property
-    def has_effect(self) -> bool:
+    def may_have_acted(self) -> bool:
         """Whether being cut off leaves open what happened: an effect that is not idempotent."""
-        return not (self.tool.read_only or self.tool.idempotent)
+        return self.has_begun and not (self.tool.read_only or self.tool.idempotent)
 
-
-def cut_off(attempt: Attempt, timeout_s: float) -> Failure:
-    """Return the failure of a call that was asked to end."""
-    if attempt.cause == "timeout":
-        return Failure("timeout", "TimeoutError", f"timed out after {timeout_s:g} s (limit `timeout_s`)", is_passing=True)
-    return Failure("cancelled", "CancelledError", "cancelled while it was running")
+    def cut_off(self) -> Failure:
+        """Return the failure of this call, which was asked to end."""
+        if self.cause == "timeout":
+            message = f"timed out after {self.timeout_s:g} s (limit `timeout_s`)"
+            return Failure("timeout", "TimeoutError", message, is_passing=True)
+        return Failure("cancelled", "CancelledError", "cancelled while it was running")

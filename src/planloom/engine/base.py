@@ -22,13 +22,13 @@ class Clock(Protocol):
 
 
 class Workers(Protocol):
-    """A place where sync calls run, away from the event loop."""
+    """A place where sync calls run, away from the event loop. A job is any object that can be hashed."""
 
     abandoned: int
     """Calls that were left behind and still run."""
 
     def submit(self, job: Any, call: Callable[[], Any]) -> None:
-        """Run `call` soon, and deliver `job` with its outcome."""
+        """Run `call` soon, and deliver `job` with its outcome. Raises `RuntimeError` when there is no place."""
         ...
 
     def abandon(self, job: Any) -> None:

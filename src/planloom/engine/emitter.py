@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import inspect
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
+from planloom.engine import orphans
 from planloom.engine.base import Clock
+from planloom.engine.failures import read_message
 from planloom.plan.events import CallbackFailed, Event
 from planloom.plan.issues import shorten
 from planloom.plan.results import StepResult
 
+MAX_REPORTED: Final = 100
+"""Different failures of listeners that are told; after that they are silent."""
 _LOG: Final = logging.getLogger("planloom")
 
 Listener = Callable[[Event], Any]
@@ -21,7 +26,8 @@ Listener = Callable[[Event], Any]
 class Emitter:
     """Numbers events and hands them to listeners; calls `on_step_complete` once per step.
 
-    `is_listening` is False when nobody listens, so that the run does not even build events.
+    `is_listening` is False when nobody listens, so that the run does not even build events. Listeners see the
+    context variables of whoever made the emitter, never those that a tool has set.
     """
 
     def __init__(
@@ -38,8 +44,9 @@ class Emitter:
         self._listeners = list(listeners)
         self._on_step_complete = on_step_complete
         self._takes_id = on_step_complete is not None and _positional_count(on_step_complete) >= 2
+        self._context = contextvars.copy_context()
         self._seq = 0
-        self._pending: set[asyncio.Future[Any]] = set()
+        self._pending: set[asyncio.Task[None]] = set()
         self._reported: set[str] = set()
 
     def emit(self, kind: Callable[..., Event], step_id: str | None, *data: Any) -> None:
@@ -51,6 +58,11 @@ class Emitter:
         for listener in self._listeners:
             self._call("on_event", listener, event)
 
+    def emit_last(self, kind: Callable[..., Event], *data: Any) -> None:
+        """Make the event after which nothing is emitted any more."""
+        self.emit(kind, None, *data)
+        self.is_listening = False
+
     def step_complete(self, result: StepResult) -> None:
         """Tell `on_step_complete` that a step has ended."""
         if self._on_step_complete is None:
@@ -59,23 +71,26 @@ class Emitter:
         self._call("on_step_complete", self._on_step_complete, *args)
 
     def _call(self, name: str, function: Callable[..., Any], *args: Any) -> None:
+        context = self._context.copy()
         try:
-            returned = function(*args)
+            returned = context.run(function, *args)
             if inspect.isawaitable(returned):
-                task = asyncio.ensure_future(returned)
+                task = asyncio.get_running_loop().create_task(self._wait_for(name, returned), context=context)
                 self._pending.add(task)
-                task.add_done_callback(lambda done: self._async_done(name, done))
+                task.add_done_callback(self._pending.discard)
         except BaseException as error:  # a listener must not be able to end the run, not even with SystemExit
             self._report(name, error)
 
-    def _async_done(self, name: str, done: asyncio.Future[Any]) -> None:
-        self._pending.discard(done)
-        if not done.cancelled() and (error := done.exception()) is not None:
-            self._report(name, error)
+    async def _wait_for(self, name: str, returned: Awaitable[Any]) -> None:
+        try:
+            await returned
+        except BaseException as error:  # on a task, SystemExit would end the program
+            if not isinstance(error, asyncio.CancelledError):
+                self._report(name, error)
 
     def _report(self, name: str, error: BaseException) -> None:
-        message = f"{type(error).__name__}: {shorten(str(error), 400)}"
-        if message in self._reported or len(self._reported) > 100:
+        message = f"{type(error).__name__}: {shorten(read_message(error), 400)}"
+        if message in self._reported or len(self._reported) >= MAX_REPORTED:
             return
         self._reported.add(message)
         _LOG.warning("%s raised %s; the run goes on", name, message)
@@ -83,15 +98,26 @@ class Emitter:
             self.emit(CallbackFailed, None, name, message)
 
     async def drain(self, grace_s: float) -> None:
-        """Wait for async listeners to finish, at most `grace_s` seconds; the rest is cancelled."""
-        if self._pending:
-            _, late = await asyncio.wait(self._pending, timeout=grace_s)
-            for task in late:
-                task.cancel()
+        """Wait for async listeners to finish, at most `grace_s` seconds; the rest is cancelled.
+
+        A cancellation of the waiting task ends the wait and goes no further: the run it follows is over.
+        """
+        for _ in range(2):
+            if not self._pending:
+                return
+            try:
+                await asyncio.wait(set(self._pending), timeout=grace_s)
+            except asyncio.CancelledError:
+                if (waiting := asyncio.current_task()) is not None:
+                    waiting.uncancel()
+            for late in self._pending:
+                late.cancel()
+        for deaf in self._pending:
+            orphans.keep(deaf)
 
 
 def _positional_count(function: Callable[..., Any]) -> int:
-    """Return how many positional arguments a callback can take, 1 when that cannot be told."""
+    """Return how many positional arguments a callback must be given, 1 when that cannot be told."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):

@@ -10,17 +10,21 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypedDict, Unpack
 
+from planloom.engine import orphans
 from planloom.engine.base import Clock, MakeWorkers
 from planloom.engine.clock import SystemClock
+from planloom.engine.context import Supplies
 from planloom.engine.emitter import Emitter, Listener
 from planloom.engine.run import Run
 from planloom.engine.threads import ThreadWorkers
 from planloom.engine.watchdog import OnBlocked
+from planloom.engine.worker import is_loading
 from planloom.errors import UsageError
 from planloom.plan.events import Event, StepProgress
 from planloom.plan.limits import DEFAULT_LIMITS, Limits
 from planloom.plan.model import Plan, PlanLike
 from planloom.plan.results import RunResult
+from planloom.plan.values import OutputError, normalise_output
 from planloom.tools import Toolbox
 from planloom.tools.checks import validate_plan
 
@@ -99,26 +103,27 @@ async def stream_plan(plan: PlanLike, toolbox: Any, **options: Unpack[RunOptions
         run.result()
     finally:
         if not run.done():
-            run.cancel()
-            await asyncio.wait([run])
+            await _cancel(run)
+
+
+async def _cancel(run: asyncio.Future[RunResult]) -> None:
+    """Cancel a run and wait for its end; a second cancellation leaves at once."""
+    run.cancel()
+    try:
+        await asyncio.wait([run])
+    except asyncio.CancelledError:
+        run.cancel()
+        raise
+    finally:
+        orphans.keep(run)
 
 
 def _prepare_run(plan: PlanLike, toolbox: Any, listeners: tuple[Listener, ...], options: RunOptions) -> Run:
-    unknown = options.keys() - RunOptions.__annotations__.keys()
-    if unknown:
-        raise TypeError(f"execute_plan() got an unexpected keyword argument {sorted(unknown)[0]!r}")
-    if options.get("journal") is not None:
-        raise UsageError("this version of Planloom keeps no journal\nhint: leave `journal` out")
-    max_concurrency = options.get("max_concurrency")
-    if max_concurrency is not None and (type(max_concurrency) is not int or max_concurrency < 1):
-        raise UsageError(f"max_concurrency is a whole number above 0, or None for no limit; got {max_concurrency!r}")
-    timeout_s = options.get("timeout_s")
-    if timeout_s is not None and not timeout_s > 0:
-        raise UsageError(f"timeout_s is a number of seconds above 0, or None for no limit; got {timeout_s!r}")
+    _check_options(options)
     limits = options.get("limits", DEFAULT_LIMITS)
     read = Plan.from_json(plan, limits)
     tools = Toolbox.of(toolbox)
-    inputs = options.get("inputs") or {}
+    inputs = _read_inputs(options.get("inputs") or {}, limits)
     validate_plan(read, tools, inputs=inputs, limits=limits)
     clock = options.get("clock") or SystemClock()
     on_event = options.get("on_event")
@@ -136,12 +141,43 @@ def _prepare_run(plan: PlanLike, toolbox: Any, listeners: tuple[Listener, ...], 
         emitter,
         clock,
         limits,
-        max_concurrency=max_concurrency,
-        deps=options.get("deps"),
-        worker_model=options.get("worker_model"),
-        workdir=None if workdir is None else Path(workdir),
-        timeout_s=timeout_s,
+        max_concurrency=options.get("max_concurrency"),
+        supplies=Supplies(
+            options.get("deps"), options.get("worker_model"), None if workdir is None else Path(workdir).absolute()
+        ),
+        timeout_s=options.get("timeout_s"),
         seed=options.get("seed"),
         make_workers=options.get("workers", ThreadWorkers),
         on_blocked=options.get("on_blocked"),
     )
+
+
+def _check_options(options: RunOptions) -> None:
+    if is_loading():
+        raise UsageError(
+            "a plan is run while a worker process loads this file, only to find a tool in it\n"
+            'hint: put what is to run once under `if __name__ == "__main__":`'
+        )
+    unknown = options.keys() - RunOptions.__annotations__.keys()
+    if unknown:
+        raise TypeError(f"execute_plan() got an unexpected keyword argument {min(unknown)!r}")
+    if options.get("journal") is not None:
+        raise UsageError("this version of Planloom keeps no journal\nhint: leave `journal` out")
+    max_concurrency: Any = options.get("max_concurrency")
+    if max_concurrency is not None and (type(max_concurrency) is not int or max_concurrency < 1):
+        raise UsageError(f"max_concurrency is a whole number above 0, or None for no limit; got {max_concurrency!r}")
+    timeout_s: Any = options.get("timeout_s")
+    if timeout_s is not None and (type(timeout_s) not in (int, float) or not 0 < timeout_s < float("inf")):
+        raise UsageError(f"timeout_s is a number of seconds above 0, or None for no limit; got {timeout_s!r}")
+
+
+def _read_inputs(inputs: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
+    """Return the caller's inputs as JSON values of their own: what steps get may not change while they run."""
+    read: dict[str, Any] = {}
+    for name, value in inputs.items():
+        try:
+            read[name] = normalise_output(value, limits)
+        except OutputError as error:
+            problem = str(error).replace("the output", "its value", 1)
+            raise UsageError(f"input `{name}` cannot be used: {problem}") from None
+    return read

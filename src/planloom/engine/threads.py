@@ -8,7 +8,6 @@ costs ten times what a batch entry does.
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -17,7 +16,7 @@ from typing import Any
 
 from planloom.engine.base import Deliver
 
-Job = tuple[Any, Callable[[], Any], contextvars.Context]
+Job = tuple[Any, Callable[[], Any]]
 
 
 class ThreadWorkers:
@@ -32,52 +31,59 @@ class ThreadWorkers:
         self._outcomes: deque[tuple[Any, Any, BaseException | None]] = deque()
         self._is_waking = False
         self._lock = threading.Lock()
-        self._busy = 0
+        self._open: set[Any] = set()
+        """Jobs that are queued or under way, and not abandoned."""
         self._threads = 0
-        self._left_behind: set[int] = set()
 
     def submit(self, job: Any, call: Callable[[], Any]) -> None:
-        """Run `call` on a thread, in a copy of the caller's context variables."""
+        """Run `call` on a thread. Raises `RuntimeError` when there is none and none can be started."""
         with self._lock:
-            self._busy += 1
-            grow = self._busy > self._threads and self._threads < self._max
-            if grow:
-                self._threads += 1
-        self._jobs.put((job, call, contextvars.copy_context()))
-        if grow:
+            self._open.add(job)
+            if len(self._open) > self._threads and self._threads < self._max:
+                self._start_thread(job)
+        self._jobs.put((job, call))
+
+    def _start_thread(self, job: Any) -> None:
+        try:
             threading.Thread(target=self._work, name="planloom-tool", daemon=True).start()
+            self._threads += 1
+        except RuntimeError:
+            if not self._threads:
+                self._open.discard(job)
+                raise
 
     def abandon(self, job: Any) -> None:
         """Leave the thread of `job` behind; another one takes its place when there is work for it."""
         with self._lock:
-            self.abandoned += 1
-            self._left_behind.add(id(job))
-            self._threads -= 1
-            self._busy -= 1
+            if job in self._open:  # else it has just ended, and its outcome is on its way
+                self._open.discard(job)
+                self.abandoned += 1
+                self._threads -= 1
 
     def close(self) -> None:
-        """Let every idle thread go."""
+        """Let every idle thread go; what is still queued is not started any more."""
         with self._lock:
             count, self._threads = self._threads, 0
+            self._open.clear()
         for _ in range(count):
             self._jobs.put(None)
 
     def _work(self) -> None:
         while (entry := self._jobs.get()) is not None:
-            job, call, context = entry
+            job, call = entry
             value, error = None, None
             try:
-                value = context.run(call)
+                if job in self._open:
+                    value = call()
             except BaseException as raised:  # SystemExit and KeyboardInterrupt of a tool end the step, not the thread
                 error = raised
             with self._lock:
-                if id(job) in self._left_behind:
-                    self._left_behind.discard(id(job))
-                    self.abandoned -= 1
+                if job not in self._open:
+                    self.abandoned = max(0, self.abandoned - 1)
                     return
-                self._busy -= 1
+                self._open.discard(job)
             self._outcomes.append((job, value, error))
-            del entry, job, call, context, value, error
+            del entry, job, call, value, error
             self._wake()
 
     def _wake(self) -> None:

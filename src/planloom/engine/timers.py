@@ -7,9 +7,10 @@ without being looked at when its time comes and it is no longer wanted.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 _COMPACT_AT: Final = 1_024
 
@@ -30,10 +31,14 @@ class Timer:
 
 
 class Timers:
-    """A heap of timers and the one `call_at` of the loop that wakes it."""
+    """A heap of timers and the one `call_at` of the loop that wakes it.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    `on_fault` gets what a callback raises, so that one faulty timer never keeps the others from firing.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, on_fault: Callable[[BaseException], None]) -> None:
         self._loop = loop
+        self._on_fault = on_fault
         self._heap: list[Timer] = []
         self._unwanted = 0
         self._made = 0
@@ -88,4 +93,58 @@ class Timers:
             heappop(self._heap)
             callback, argument = timer.callback, timer.argument
             timer.callback = timer.argument = None
-            callback(argument)
+            try:
+                callback(argument)
+            except BaseException as fault:
+                self._on_fault(fault)
+
+
+class Expiring(Protocol):
+    """Something with a deadline, which is void as soon as it is no longer live."""
+
+    is_live: bool
+    timeout_s: float
+    expires: float
+    """When, on the loop's clock."""
+
+
+class Deadlines:
+    """The time limits of calls. Nearly all are met, so all that a call pays is a place in a queue.
+
+    Calls with the same limit expire in the order in which they began: one queue for each limit, no heap, and no
+    timer that has to be cancelled. What is no longer live is dropped from the head.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, timers: Timers, expire: Callable[[Any], None]) -> None:
+        self._loop = loop
+        self._timers = timers
+        self._expire = expire
+        self._queues: dict[float, deque[Expiring]] = {}
+        self._armed: set[float] = set()
+
+    def watch(self, call: Expiring) -> None:
+        """Let `call` expire when its time has come, if it is still live then."""
+        limit_s = call.timeout_s
+        queue = self._queues.get(limit_s)
+        if queue is None:
+            queue = self._queues[limit_s] = deque()
+        while queue and not queue[0].is_live:
+            queue.popleft()
+        queue.append(call)
+        if limit_s not in self._armed:
+            self._armed.add(limit_s)
+            self._timers.after(call.expires - self._loop.time(), self._look, limit_s)
+
+    def _look(self, limit_s: float) -> None:
+        """Expire what is due, and come back when the next one is."""
+        queue = self._queues[limit_s]
+        now = self._loop.time()
+        while queue:
+            call = queue[0]
+            if call.is_live and call.expires > now:
+                self._timers.after(call.expires - now, self._look, limit_s)
+                return
+            queue.popleft()
+            if call.is_live:
+                self._expire(call)
+        self._armed.discard(limit_s)

@@ -40,9 +40,12 @@ class Watched:
     def answer(self) -> None:
         """Runs on the loop: it is alive. Report the block that is over, if there was one."""
         asked_at, self.asked_at = self.asked_at, None
-        if self.blocked_step is not None and asked_at is not None:
-            step_id, self.blocked_step = self.blocked_step, None
-            self.report(step_id, time.monotonic() - asked_at)
+        step_id, self.blocked_step = self.blocked_step, None
+        if step_id is None or asked_at is None:
+            return
+        blocked_s = time.monotonic() - asked_at
+        if blocked_s >= BLOCKED_AFTER_S:  # else the block ended just before it was noticed
+            self.report(step_id, blocked_s)
 
 
 class Watchdog:
@@ -52,15 +55,15 @@ class Watchdog:
         self._lock = threading.Lock()
         self._watched: list[Watched] = []
         self._work = threading.Event()
-        self._is_started = False
+        self._thread: threading.Thread | None = None
 
     def watch(self, watched: Watched) -> None:
         """Look after a run until `forget`."""
         with self._lock:
             self._watched.append(watched)
-            if not self._is_started:
-                self._is_started = True
-                threading.Thread(target=self._run, name="planloom-watchdog", daemon=True).start()
+            if self._thread is None or not self._thread.is_alive():  # after a fork it is not
+                self._thread = threading.Thread(target=self._run, name="planloom-watchdog", daemon=True)
+                self._thread.start()
         self._work.set()
 
     def forget(self, watched: Watched) -> None:
@@ -98,7 +101,11 @@ class Watchdog:
                     blocked_s,
                 )
             if entry.on_blocked is not None:
-                entry.on_blocked(step_id, blocked_s)
+                try:
+                    entry.on_blocked(step_id, blocked_s)
+                except BaseException as error:
+                    _LOG.warning("on_blocked raised %s; the run goes on", type(error).__name__)
+                    entry.on_blocked = None
 
     @staticmethod
     def _blocking_step(entry: Watched) -> str:

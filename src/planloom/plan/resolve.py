@@ -19,14 +19,6 @@ class UnresolvedError(LookupError):
     """A reference whose value is not there. It never reaches a tool."""
 
 
-class SkippedReferenceError(UnresolvedError):
-    """A reference to the output of a step that was skipped by its condition."""
-
-    def __init__(self, step_id: str) -> None:
-        super().__init__(f"`{shorten(step_id)}` was skipped")
-        self.step_id = step_id
-
-
 class Scope:
     """The values that references stand for, while a run goes on.
 
@@ -57,12 +49,15 @@ class Scope:
     def value(self, reference: Reference) -> Any:
         """Return what a reference stands for, not copied. Raises `UnresolvedError`."""
         operands = reference.operands
-        if len(operands) == 1:
-            return self._operand(operands[0])
-        for operand in operands[:-1]:
-            if operand.step_id is None or operand.facet != "output" or operand.root in self.outputs:
-                return self._operand(operand)
-        return self._operand(operands[-1])
+        return self._operand(operands[0] if len(operands) == 1 else self.choose(reference))
+
+    def choose(self, reference: Reference) -> Operand:
+        """Return the first operand that has a value, else the last one."""
+        *first, last = reference.operands
+        for operand in first:
+            if operand.facet != "output" or operand.root in self.outputs:
+                return operand
+        return last
 
     def _operand(self, operand: Operand) -> Any:
         root, facet, path = operand
@@ -70,8 +65,6 @@ class Scope:
             try:
                 value = self.outputs[root]
             except KeyError:
-                if root in self.skipped:
-                    raise SkippedReferenceError(root) from None
                 raise UnresolvedError(f"{{{{{operand}}}}}: step `{shorten(root)}` has no output") from None
         elif facet == "inputs":
             name = str(path[0])
@@ -103,11 +96,11 @@ class Scope:
 def resolve_args(step: Step, scope: Scope) -> dict[str, Any]:
     """Return the step's arguments with every reference replaced by a copy of its value."""
     wiring = step.wiring()
-    args = dict(step.args) if wiring.flat else cast(dict[str, Any], copy_json(step.args))
+    args = dict(step.args) if wiring.flat else cast("dict[str, Any]", copy_json(step.args))
     for place, source in wiring.args:
         value = _fill(source, scope)
         if len(place) == 1:
-            args[cast(str, place[0])] = value
+            args[cast("str", place[0])] = value
         else:
             _put(args, place, value)
     return args
@@ -132,7 +125,12 @@ def _fill(source: Reference | Template, scope: Scope) -> Any:
 
 def render_value(value: Any) -> str:
     """Write a value into text: text as it is, anything else as JSON."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str):
+        return value
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except ValueError as error:  # a whole number of more than 4,300 digits
+        raise UnresolvedError(f"a value cannot be written into text: {error}") from None
 
 
 def _put(container: Any, place: tuple[str | int, ...], value: Any) -> None:
@@ -152,8 +150,8 @@ def resolve_for_each(step: Step, scope: Scope, fan_out: int) -> list[Any]:
     """Return the elements that the step runs for. Raises `UnresolvedError` when they are no list."""
     value = resolve_value(step.for_each, step.wiring().for_each, scope)
     if not isinstance(value, list):
-        raise UnresolvedError(f"`for_each` needs a list, and {step.for_each} is {describe(value)}")
-    elements = cast(list[Any], value)
+        raise UnresolvedError(f"`for_each` needs a list, and {shorten(str(step.for_each))} is {describe(value)}")
+    elements = cast("list[Any]", value)
     if len(elements) > fan_out:
         raise UnresolvedError(f"`for_each` got {len(elements):,} elements, more than {fan_out:,} (limit `fan_out`)")
     return elements
@@ -161,13 +159,12 @@ def resolve_for_each(step: Step, scope: Scope, fan_out: int) -> list[Any]:
 
 def skipped_reference(step: Step, scope: Scope) -> str | None:
     """Return the step skipped by condition whose output this step cannot do without, if there is one."""
+    if scope.skipped.isdisjoint(step.wiring().step_ids):
+        return None
     for _, reference, _ in step.wiring().places():
-        try:
-            scope.value(reference)
-        except SkippedReferenceError as error:
-            return error.step_id
-        except UnresolvedError:
-            continue
+        chosen = scope.choose(reference)
+        if chosen.facet == "output" and chosen.root in scope.skipped:
+            return chosen.root
     return None
 
 

@@ -36,7 +36,7 @@ class StepError:
         return written
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class StepResult:
     """One step at the end of a run.
 
@@ -47,14 +47,39 @@ class StepResult:
 
     step_id: str
     status: StepStatus
-    output: Any = None
-    error: StepError | None = None
-    attempts: int = 0
-    latency_ms: float = 0.0
-    started_s: float | None = None
-    ended_s: float | None = None
-    reason: str | None = None
-    elements: tuple[StepResult, ...] = ()
+    output: Any
+    error: StepError | None
+    attempts: int
+    latency_ms: float
+    started_s: float | None
+    ended_s: float | None
+    reason: str | None
+    elements: tuple[StepResult, ...]
+
+    def __init__(
+        self,
+        step_id: str,
+        status: StepStatus,
+        output: Any = None,
+        error: StepError | None = None,
+        attempts: int = 0,
+        latency_ms: float = 0.0,
+        started_s: float | None = None,
+        ended_s: float | None = None,
+        reason: str | None = None,
+        elements: tuple[StepResult, ...] = (),
+    ) -> None:
+        # the slot descriptors, bound below: a run makes one result per step, and this is half the time
+        _set_step_id(self, step_id)
+        _set_status(self, status)
+        _set_output(self, output)
+        _set_error(self, error)
+        _set_attempts(self, attempts)
+        _set_latency_ms(self, latency_ms)
+        _set_started_s(self, started_s)
+        _set_ended_s(self, ended_s)
+        _set_reason(self, reason)
+        _set_elements(self, elements)
 
     @property
     def id(self) -> str:
@@ -80,6 +105,19 @@ class StepResult:
         return written
 
 
+_slot = StepResult.__dict__
+_set_step_id = _slot["step_id"].__set__
+_set_status = _slot["status"].__set__
+_set_output = _slot["output"].__set__
+_set_error = _slot["error"].__set__
+_set_attempts = _slot["attempts"].__set__
+_set_latency_ms = _slot["latency_ms"].__set__
+_set_started_s = _slot["started_s"].__set__
+_set_ended_s = _slot["ended_s"].__set__
+_set_reason = _slot["reason"].__set__
+_set_elements = _slot["elements"].__set__
+
+
 @dataclass(frozen=True, slots=True)
 class Usage:
     """What a run cost in model calls. All zero for a run without a model; `cost_usd` None means unknown."""
@@ -99,7 +137,7 @@ class Usage:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class RunResult:
     """A whole run: always every step, whatever happened.
 
@@ -117,6 +155,10 @@ class RunResult:
     started_at: datetime | None = None
     duration_ms: float = 0.0
     error: StepError | None = None
+
+    def __repr__(self) -> str:
+        # short, because asyncio writes the result of a task into messages that nobody reads
+        return f"<RunResult {self.run_id} {self.status.value}, {len(self.steps)} steps>"
 
     def raise_for_status(self) -> RunResult:
         """Return the result itself when the run succeeded; else raise `StepExecutionError` with it."""
@@ -147,7 +189,9 @@ class RunResult:
             lines[0] += f": {self.error.message}"
         skipped = [name for name, step in self.steps.items() if step.error and step.error.kind == "skipped"]
         troubled = [
-            step for step in self.steps.values() if step.status in (StepStatus.FAILED, StepStatus.UNKNOWN) and step.error
+            step
+            for step in self.steps.values()
+            if step.status in (StepStatus.FAILED, StepStatus.UNKNOWN) and step.error
         ]
         for step in troubled[:_MAX_NAMED]:
             assert step.error is not None

@@ -12,7 +12,7 @@ from heapq import heappop, heappush
 from typing import NamedTuple
 
 from planloom.plan.graph import PlanGraph
-from planloom.plan.state import END_STATUSES, StepStatus, next_status
+from planloom.plan.state import END_STATUSES, TRANSITIONS, StepStatus, next_status
 
 
 class Unit(NamedTuple):
@@ -23,7 +23,7 @@ class Unit(NamedTuple):
 
     priority: float
     position: int
-    index: int
+    index: int  # pyright: ignore[reportIncompatibleMethodOverride] - no unit is searched for its fields
 
 
 class Schedule:
@@ -32,13 +32,15 @@ class Schedule:
     The caller loops: `take` a unit and start it; `release` its slot when its call has ended; `settle` the
     step when it has ended for good. Slots: at most `max_concurrency` units at a time (None: no limit), and at
     most `limits[group]` units of one group, such as a tool or a pool of threads. `groups[i]` names the limited
-    groups that step i belongs to.
+    groups that step i belongs to. `remaining` may be None when nothing is limited: then no order is needed.
+
+    Units of the same groups wait in one queue, so a group that is full holds up nobody else.
     """
 
     def __init__(
         self,
         graph: PlanGraph,
-        remaining: Sequence[float],
+        remaining: Sequence[float] | None = None,
         max_concurrency: int | None = None,
         groups: Sequence[tuple[str, ...]] = (),
         limits: Mapping[str, int] | None = None,
@@ -53,8 +55,8 @@ class Schedule:
         self._limits = dict(limits or {})
         self._groups = groups if self._limits else ()
         self._taken = dict.fromkeys(self._limits, 0)
-        self._ready: list[Unit] = []
-        self._parked: dict[str, list[Unit]] = {name: [] for name in self._limits}
+        self._queues: dict[tuple[str, ...], list[Unit]] = {(): [], **{group: [] for group in self._groups}}
+        self._ungrouped = self._queues[()]
 
     def roots(self) -> list[int]:
         """Return the steps that wait for nothing."""
@@ -62,33 +64,42 @@ class Schedule:
 
     def move(self, position: int, status: StepStatus) -> None:
         """Change the state of a step, as the transition table allows."""
-        self.statuses[position] = next_status(self.statuses[position], status)
+        if status not in TRANSITIONS[self.statuses[position]]:
+            next_status(self.statuses[position], status)  # raises, and says what was allowed
+        self.statuses[position] = status
 
     def enqueue(self, position: int, index: int = -1) -> None:
         """Put a step, or one element of it, into the queue."""
-        heappush(self._ready, Unit(-self._remaining[position], position, index))
+        queue = self._queues[self._groups[position]] if self._groups else self._ungrouped
+        priority = 0.0 if self._remaining is None else -self._remaining[position]
+        # half the time of Unit(…)
+        unit = tuple.__new__(Unit, (priority, position, index))  # pyright: ignore[reportUnknownMemberType]
+        heappush(queue, unit)
 
     def take(self) -> Unit | None:
         """Return the next unit to start and give it a slot, or None when none is ready or no slot is free."""
-        ready = self._ready
-        while ready and (self._max is None or self.running < self._max):
-            unit = heappop(ready)
-            if self._groups and not self._enter_groups(unit):
-                continue
-            self.running += 1
-            return unit
-        return None
+        if self._max is not None and self.running >= self._max:
+            return None
+        queue = self._best_queue() if self._groups else self._ungrouped
+        if not queue:
+            return None
+        self.running += 1
+        unit = heappop(queue)
+        if self._groups:
+            for group in self._groups[unit.position]:
+                self._taken[group] += 1
+        return unit
 
-    def _enter_groups(self, unit: Unit) -> bool:
-        """Take a slot in every group of the unit, or park it with the first group that is full."""
-        groups = self._groups[unit.position]
-        for group in groups:
-            if self._taken[group] >= self._limits[group]:
-                heappush(self._parked[group], unit)
-                return False
-        for group in groups:
-            self._taken[group] += 1
-        return True
+    def _best_queue(self) -> list[Unit]:
+        """Return the queue whose first unit goes first, of those with a free slot in all their groups."""
+        best: list[Unit] = []
+        for groups, queue in self._queues.items():
+            if queue and (not best or queue[0] < best[0]) and self._has_slot(groups):
+                best = queue
+        return best
+
+    def _has_slot(self, groups: tuple[str, ...]) -> bool:
+        return all(self._taken[group] < self._limits[group] for group in groups)
 
     def release(self, position: int) -> None:
         """Give back the slots of a unit whose call has ended."""
@@ -96,8 +107,6 @@ class Schedule:
         if self._groups:
             for group in self._groups[position]:
                 self._taken[group] -= 1
-                if self._parked[group]:
-                    heappush(self._ready, heappop(self._parked[group]))
 
     def settle(self, position: int, status: StepStatus) -> list[int]:
         """End a step; return the pending steps whose dependencies have now all ended well.
@@ -127,16 +136,10 @@ class Schedule:
 
     def drop_queue(self) -> list[Unit]:
         """Empty the queue and return what was in it, in order: nothing more is to start."""
-        dropped = [*self._ready, *(unit for units in self._parked.values() for unit in units)]
-        self._ready.clear()
-        for units in self._parked.values():
-            units.clear()
-        return sorted(dropped)
-
-    @property
-    def queued(self) -> int:
-        """Units that could start as soon as there is a slot."""
-        return len(self._ready) + sum(map(len, self._parked.values()))
+        dropped = sorted(unit for queue in self._queues.values() for unit in queue)
+        for queue in self._queues.values():
+            queue.clear()
+        return dropped
 
     def open_steps(self) -> list[int]:
         """Return the steps that have not ended."""

@@ -7,24 +7,49 @@ made on the way in, so that no step can change another's values.
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
-from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, ItemsView, Iterator, KeysView, Mapping, ValuesView
+from decimal import Decimal
+from enum import Enum
 from typing import Any, Final, cast
 
 from planloom.plan.limits import DEFAULT_LIMITS, Limits
 from planloom.plan.references import render_segment
 
 _SCALARS: Final = frozenset({str, int, bool, type(None)})
+_SIZED: Final = frozenset({dict, list, tuple, set, frozenset, range})
 _MAX_INTEGER_BITS: Final = 4_096
+_PLAIN_INTEGER: Final = 2**63
+_PLAIN_CHARS: Final = 1_000
+_MAX_PLACES: Final = 8
+"""Segments of a place that a message shows."""
+_NODE_BYTES: Final = 8
+"""What a number or a container is counted as, whatever its text: it also bounds the work of walking it."""
 
 
 class OutputError(ValueError):
     """A value that cannot pass between steps."""
 
 
+class _RefusedError(Exception):
+    """A part of an output that has no JSON form. `place` is filled on the way out, innermost first."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.place: list[str] = []
+
+    def to_message(self) -> str:
+        """Say what is wrong, and where in the output."""
+        outermost = self.place[: -_MAX_PLACES - 1 : -1]
+        return f"the output{''.join(outermost)}{'…' if len(self.place) > _MAX_PLACES else ''} {self.problem}"
+
+
 def copy_json(value: Any) -> Any:
     """Return a deep copy of a JSON value; scalars are returned as they are."""
-    kind = type(value)
+    kind = type(value)  # pyright: ignore[reportUnknownVariableType]
     if kind is dict:
         return {key: element if type(element) in _SCALARS else copy_json(element) for key, element in value.items()}
     if kind is list:
@@ -33,27 +58,28 @@ def copy_json(value: Any) -> Any:
 
 
 def normalise_output(value: Any, limits: Limits = DEFAULT_LIMITS) -> Any:
-    """Return what a tool gave back as a JSON value.
+    """Return what a tool gave back as a JSON value that shares nothing with it.
 
-    Pydantic models, dataclasses, tuples, sets, enums, dates, decimals and the like become the JSON that
-    pydantic writes for them. Raises `OutputError` for what has no JSON form, NaN and infinities, circles,
-    generators, and values past `limits.output_bytes` or `limits.output_depth`.
+    Pydantic models, dataclasses, tuples, enums, dates, decimals and the like become the JSON that pydantic
+    writes for them; sets become sorted lists, so that their order never depends on the hash seed. Raises
+    `OutputError` for what has no JSON form, NaN and infinities, circles, generators, text that is not
+    Unicode, values past `limits.output_bytes` or `limits.output_depth`, and values whose own methods raise.
     """
-    kind = type(value)
-    if kind is str:
-        if len(value) > limits.output_bytes:
-            raise OutputError(_too_large(limits))
+    kind = type(value)  # pyright: ignore[reportUnknownVariableType]
+    if value is None or kind is bool or (kind is int and -_PLAIN_INTEGER < value < _PLAIN_INTEGER):
         return value
-    if kind is bool or value is None:
+    if kind is str and len(value) < _PLAIN_CHARS and value.isascii():
         return value
-    return _Normaliser(limits).normalise(value, "", 0)
-
-
-def _too_large(limits: Limits) -> str:
-    return (
-        f"the output is larger than {limits.output_bytes:,} bytes (limit `output_bytes`); "
-        "write it to a file and return its name, or return a part"
-    )
+    try:
+        return _Normaliser(limits).normalise(value, 0)
+    except OutputError:
+        raise
+    except _RefusedError as refused:
+        raise OutputError(refused.to_message()) from None
+    except RecursionError:
+        raise OutputError("the output is nested too deep to be read") from None
+    except BaseException as error:  # a value's own methods may raise anything, SystemExit included
+        raise OutputError(f"the output could not be read: it raised {type(error).__name__}") from error
 
 
 class _Normaliser:
@@ -64,101 +90,165 @@ class _Normaliser:
         self.bytes_left = limits.output_bytes
         self.inside: set[int] = set()
 
-    def normalise(self, value: Any, place: str, depth: int) -> Any:
-        kind = type(value)
+    def normalise(self, value: Any, depth: int) -> Any:
+        kind = type(value)  # pyright: ignore[reportUnknownVariableType]
         if kind is str:
-            self.bytes_left -= len(value) + 2
+            self._check_text(value)
         elif kind is int:
             # text of a huge integer takes quadratic time to write, and no JSON reader takes it
             if value.bit_length() > _MAX_INTEGER_BITS:
-                raise OutputError(f"{_at(place)}is a whole number of more than {_MAX_INTEGER_BITS} bits")
-            self.bytes_left -= 8
+                raise _RefusedError(f"is a whole number of more than {_MAX_INTEGER_BITS} bits")
+            self._count(_NODE_BYTES)
         elif kind is float:
             if not math.isfinite(value):
-                raise OutputError(f"{_at(place)}is {value}, which JSON cannot hold; return None where there is no number")
-            self.bytes_left -= 8
+                raise _RefusedError(f"is {value}, which JSON cannot hold; return None where there is no number")
+            self._count(_NODE_BYTES)
         elif kind is bool or value is None:
-            self.bytes_left -= 4
+            self._count(_NODE_BYTES)
         else:
-            return self._container(value, place, depth)
-        if self.bytes_left < 0:
-            raise OutputError(_too_large(self.limits))
+            return self._container(value, depth)
         return value
 
-    def _container(self, value: Any, place: str, depth: int) -> Any:
-        if depth >= self.limits.output_depth:
-            raise OutputError(f"the output is nested deeper than {self.limits.output_depth} levels")
-        if id(value) in self.inside:
-            raise OutputError(f"{_at(place)}contains itself, so it has no JSON form")
-        # also bounds values that share parts: a list of two references to one list, sixty times over
-        self.bytes_left -= 16
+    def _count(self, size: int) -> None:
+        self.bytes_left -= size
         if self.bytes_left < 0:
-            raise OutputError(_too_large(self.limits))
-        self.inside.add(id(value))
-        try:
-            if isinstance(value, dict):
-                return self._object(cast(dict[Any, Any], value), place, depth)
-            if isinstance(value, list | tuple | set | frozenset):
-                return self._list(value, place, depth)
-            return self.normalise(self._convert(value, place), place, depth + 1)
-        finally:
-            self.inside.discard(id(value))
+            raise self._too_large()
 
-    def _object(self, value: Mapping[Any, Any], place: str, depth: int) -> dict[str, Any]:
+    def _too_large(self) -> OutputError:
+        return OutputError(
+            f"the output is larger than {self.limits.output_bytes:,} bytes (limit `output_bytes`); "
+            "write it to a file and return its name, or return a part"
+        )
+
+    def _check_text(self, text: str) -> None:
+        self._count(len(text) + 2)
+        if not text.isascii():
+            try:
+                self._count(len(text.encode()) - len(text))
+            except UnicodeEncodeError:
+                raise _RefusedError("is text with half a character (a lone surrogate), which is not Unicode") from None
+
+    def _container(self, value: Any, depth: int) -> Any:
+        if depth >= self.limits.output_depth:
+            raise _RefusedError(f"is nested deeper than {self.limits.output_depth} levels")
+        identity = id(value)
+        if identity in self.inside:
+            raise _RefusedError("contains itself, so it has no JSON form")
+        # also bounds values that share parts: a list of two references to one list, sixty times over
+        self._count(2 * _NODE_BYTES)
+        if type(value) in _SIZED and not _fits(value, self.bytes_left // 2):
+            raise self._too_large()  # before a walk that could not end well
+        self.inside.add(identity)
+        try:
+            if isinstance(value, Mapping):
+                return self._object(cast("Mapping[Any, Any]", value), depth)
+            if isinstance(value, list | tuple | deque | range | KeysView | ValuesView | ItemsView):
+                return self._list(value, depth)
+            if isinstance(value, set | frozenset):
+                return _sorted(self._list(value, depth))
+            return self.normalise(self._convert(value), depth + 1)
+        finally:
+            self.inside.discard(identity)
+
+    def _object(self, value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
         copied: dict[str, Any] = {}
         for key, element in value.items():
-            name = key if type(key) is str else self._key(key, place)
-            self.bytes_left -= len(name) + 4
-            copied[name] = self.normalise(element, place + render_segment(name) if depth < 8 else place, depth + 1)
+            name = key if type(key) is str else self._key(key)
+            if name in copied:
+                raise _RefusedError(f"has two keys that are both `{name:.80}` in JSON")
+            try:
+                self._check_text(name)
+                copied[name] = self.normalise(element, depth + 1)
+            except _RefusedError as refused:
+                refused.place.append(render_segment(name[:80]))
+                raise
         return copied
 
-    def _key(self, key: Any, place: str) -> str:
-        if isinstance(key, bool):
-            return "true" if key else "false"
-        if isinstance(key, str | int):
-            return str(key.value) if hasattr(key, "value") else str(key)
-        if key is None:
-            return "null"
-        if isinstance(key, float) and math.isfinite(key):
-            return repr(key)
-        converted = self._convert(key, place)
+    def _key(self, key: Any) -> str:
+        converted = key if isinstance(key, float) or key is None else self._convert(key)
         if isinstance(converted, str):
-            return converted
-        raise OutputError(f"{_at(place)}has a key of type {type(key).__name__}; JSON keys are text")
+            return str.__str__(converted)
+        if converted is None or isinstance(converted, bool | int | float):
+            self.normalise(converted, 0)
+            return json.dumps(converted)
+        raise _RefusedError(f"has a key of type {type(key).__name__}; JSON keys are text")
 
-    def _list(self, value: Any, place: str, depth: int) -> list[Any]:
+    def _list(self, value: Any, depth: int) -> list[Any]:
         copied: list[Any] = []
-        for index, element in enumerate(value):
-            copied.append(self.normalise(element, f"{place}[{index}]" if depth < 8 else place, depth + 1))
+        index = 0
+        try:
+            for element in value:
+                copied.append(self.normalise(element, depth + 1))
+                index += 1
+        except _RefusedError as refused:
+            refused.place.append(f"[{index}]")
+            raise
         return copied
 
-    def _convert(self, value: Any, place: str) -> Any:
+    def _convert(self, value: Any) -> Any:
         """Return the JSON-like form of one value that is no plain JSON, without looking into its parts."""
-        if isinstance(value, Iterator | AsyncIterator):
-            raise OutputError(f"{_at(place)}is a {type(value).__name__}; return a list of what it yields")
-        if isinstance(value, Awaitable):
-            close = getattr(value, "close", None)
-            if callable(close):
-                close()
-            raise OutputError(f"{_at(place)}is a coroutine that nobody awaited; make the tool `async def`")
+        if isinstance(value, Enum):
+            return value.value
+        for plain in (str, int, float):  # a subclass: its own methods are not asked
+            if isinstance(value, plain):
+                return getattr(plain, f"__{plain.__name__}__")(value)
+        if isinstance(value, bytes | bytearray):
+            self._count(len(value))
+        if isinstance(value, Decimal) and not value.is_finite():
+            return float(value)  # is refused there
+        _refuse_promise(value)
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-        # pydantic takes 60 ms to import; only values that are no plain JSON need it
-        from pydantic import BaseModel
-        from pydantic_core import PydanticSerializationError, to_jsonable_python
-
-        if isinstance(value, BaseModel):
-            return {name: getattr(value, name) for name in [*type(value).model_fields, *type(value).model_computed_fields]} | (
-                value.model_extra or {}
-            )
-        try:
-            return to_jsonable_python(value, inf_nan_mode="constants")
-        except (PydanticSerializationError, ValueError, RecursionError, TypeError):
-            raise OutputError(
-                f"{_at(place)}is a {type(value).__name__}, which has no JSON form; "
-                "return text, numbers, lists, objects, dataclasses or pydantic models"
-            ) from None
+        array = path = cast("Any", value)
+        if hasattr(path, "__fspath__"):
+            return path.__fspath__()
+        if type(array).__module__ == "numpy" and hasattr(array, "tolist"):
+            self._count(int(array.nbytes))
+            return array.tolist()
+        return _convert_with_pydantic(value)
 
 
-def _at(place: str) -> str:
-    return f"the output{place} " if place else "the output "
+def _fits(value: Any, most: int) -> bool:
+    try:
+        return len(value) <= most
+    except OverflowError:  # a range of more than 2**63 numbers
+        return False
+
+
+def _refuse_promise(value: Any) -> None:
+    """Refuse what only promises values: nobody would ever ask it for them."""
+    name = type(value).__name__
+    if isinstance(value, AsyncIterator | Iterator):
+        raise _RefusedError(f"is a {name}; return a list of what it yields")
+    if isinstance(value, Awaitable):
+        promise = cast("Any", value)
+        close = getattr(promise, "close", None) or getattr(promise, "cancel", None)
+        if callable(close):
+            close()
+        raise _RefusedError(f"is a {name} that nobody awaited; make the tool `async def`")
+
+
+def _convert_with_pydantic(value: Any) -> Any:
+    # pydantic takes 60 ms to import; only values that are no plain JSON need it
+    from pydantic import BaseModel, RootModel
+    from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+    if isinstance(value, RootModel):
+        return cast("Any", value).root
+    if isinstance(value, BaseModel):
+        names = [*type(value).model_fields, *type(value).model_computed_fields]
+        return {name: getattr(value, name) for name in names} | (value.model_extra or {})
+    try:
+        return to_jsonable_python(value, inf_nan_mode="constants")
+    except (PydanticSerializationError, ValueError, RecursionError, TypeError):
+        raise _RefusedError(
+            f"is a {type(value).__name__}, which has no JSON form; "
+            "return text, numbers, lists, objects, dataclasses or pydantic models"
+        ) from None
+
+
+def _sorted(elements: list[Any]) -> list[Any]:
+    try:
+        return sorted(elements)
+    except TypeError:
+        return sorted(elements, key=lambda element: json.dumps(element, sort_keys=True))

@@ -9,16 +9,23 @@ Nothing here needs a test framework.
 """
 
 from planloom.testing.clock import DeadlockError, InlineWorkers, VirtualClock, VirtualLoop
+from planloom.testing.models import ScriptedModel
 from planloom.testing.plans import PlanBuilder, chain, fan, layered
+from planloom.testing.server import ModelServer
 from planloom.testing.tools import HANG, Call, ScriptedTool
+from planloom.testing.wire import ReceivedRequest, Served
 
 __all__ = [
     "HANG",
     "Call",
     "DeadlockError",
     "InlineWorkers",
+    "ModelServer",
     "PlanBuilder",
+    "ReceivedRequest",
+    "ScriptedModel",
     "ScriptedTool",
+    "Served",
     "VirtualClock",
     "VirtualLoop",
     "chain",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import selectors
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
@@ -41,31 +42,39 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         selector = _JumpingSelector()
+        self._now = 0.0
         super().__init__(selector)
         selector.loop = self
-        self._now = 0.0
 
     def time(self) -> float:
         """Return the virtual seconds since the loop was made."""
         return self._now
 
-    def jump(self, seconds: float) -> None:
-        """Move time on, at least to the next timer.
+    @property
+    def _clock_resolution(self) -> float:
+        # A timer is due when its time is not later than now: exactly, and also years from the start, where
+        # the usual nanosecond is less than one step of a float and the loop would spin for ever.
+        return math.ulp(self._now)
 
-        The loop asks for `when - now` seconds, and adding that to `now` may miss `when` by a rounding error;
-        then it would ask again for next to nothing. So the timer itself is the goal.
+    @_clock_resolution.setter
+    def _clock_resolution(self, seconds: float) -> None:
+        """What the base class sets is of no use here."""
+
+    def jump(self, seconds: float) -> None:
+        """Move time on to the next timer, which is due in `seconds`.
+
+        The loop asks for `when - now` seconds, at most a day at a time; adding that to `now` may miss `when`
+        by a rounding error, and then it would ask again for next to nothing. So the timer itself is the goal.
         """
         scheduled: list[asyncio.TimerHandle] = getattr(self, "_scheduled", [])
-        target = self._now + seconds
-        if scheduled and abs(scheduled[0].when() - target) <= 1e-6 + 1e-9 * abs(target):
-            target = scheduled[0].when()
+        target = scheduled[0].when() if scheduled else self._now + seconds
         self._now = max(self._now, target)
 
 
 class InlineWorkers:
     """Runs the calls of sync tools on the loop itself, one after another, in virtual time."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, deliver: Deliver, max_threads: int) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, deliver: Deliver, max_threads: int) -> None:  # noqa: ARG002
         self.abandoned = 0
         self._loop = loop
         self._deliver = deliver

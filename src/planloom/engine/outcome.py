@@ -1,0 +1,63 @@
+"""What a whole run amounts to: its status, its answer, and a `for_each` from its elements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from planloom.engine.attempt import Record
+from planloom.plan.graph import PlanGraph
+from planloom.plan.model import MISSING, Plan
+from planloom.plan.resolve import Scope, resolve_answer
+from planloom.plan.results import StepError, StepResult
+from planloom.plan.state import END_STATUSES, RunStatus, StepStatus
+
+
+def run_status(statuses: Iterable[StepStatus], stop_reason: StepError | None) -> RunStatus:
+    """Return the status of a run whose steps have come to these ends."""
+    if stop_reason is not None:
+        return RunStatus.CANCELLED if stop_reason.kind == "cancelled" else RunStatus.FAILED
+    found = set(statuses)
+    if StepStatus.UNKNOWN in found:
+        return RunStatus.WAITING
+    assert found <= END_STATUSES
+    return RunStatus.FAILED if StepStatus.FAILED in found else RunStatus.SUCCEEDED
+
+
+def not_finished(reason: StepError) -> StepError:
+    """Return the error of a step that was not finished because the whole run was stopped."""
+    return StepError("cancelled", "CancelledError", f"not finished: {reason.message}")
+
+
+def answer_of(plan: Plan, graph: PlanGraph, scope: Scope, steps: Mapping[str, StepResult]) -> Any:
+    """Return the plan's answer, else the output of the only last step, else of all last steps by id.
+
+    None when something that it needs is not there.
+    """
+    if plan.answer is not MISSING:
+        return resolve_answer(plan, scope)
+    last = [steps[graph.ids[i]] for i, following in enumerate(graph.dependents) if not following]
+    if not all(step.is_success for step in last):
+        return None
+    if len(last) == 1:
+        return last[0].output
+    return {step.step_id: step.output for step in last if step.status is StepStatus.SUCCEEDED}
+
+
+def elements_outcome(elements: Sequence[Record]) -> tuple[StepStatus, StepError | None]:
+    """Return what a step with `for_each` comes to when all its elements have ended."""
+    failed = {
+        index: element.error
+        for index, element in enumerate(elements)
+        if element.error is not None and element.status is not StepStatus.SUCCEEDED
+    }
+    if not failed:
+        return StepStatus.SUCCEEDED, None
+    first = next(iter(failed))
+    message = f"{len(failed)} of {len(elements)} elements did not succeed; [{first}]: {failed[first].message}"
+    statuses = {element.status for element in elements}
+    if StepStatus.UNKNOWN in statuses:
+        return StepStatus.UNKNOWN, StepError("unknown", "ElementsError", message, failed)
+    if StepStatus.FAILED in statuses:
+        return StepStatus.FAILED, StepError("elements", "ElementsError", message, failed)
+    return StepStatus.CANCELLED, StepError("cancelled", "CancelledError", message, failed)
