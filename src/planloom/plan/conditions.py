@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import ast
 import operator
+import re
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from planloom.plan.issues import shorten
 from planloom.plan.limits import DEFAULT_LIMITS, Limits
-from planloom.plan.references import Reference, ReferenceSyntaxError, Template, read_template
+from planloom.plan.references import Reference, Template, read_template
 
 _MARK: Final = "reference__"
 _CONSTANT_NAMES: Final[dict[str, Any]] = {
@@ -27,17 +29,25 @@ _ALLOWED: Final = (
     ast.LtE, ast.Gt, ast.GtE, ast.In, ast.NotIn, ast.Is, ast.IsNot, ast.Constant, ast.Name, ast.Load,
     ast.List, ast.Tuple, ast.Call,
 )  # fmt: skip
+_MAY_WARN = re.compile(r"\\|\d[A-Za-z]")
 _MAX_NUMBER: Final = 10**300
+_MAX_TEXT_CHARS: Final = 1_000_000
+"""Length of a text that `+` may make."""
+_MAX_NESTING: Final = 100
+"""Operators inside each other; deeper trees could overflow the stack of whoever evaluates them."""
 _EXAMPLE: Final = 'write for example {{check.output.rows}} > 0 and {{kind.output}} == "csv"'
 
 
 class ConditionError(ValueError):
     """A `when` that is not an allowed expression, or that failed while it was decided."""
 
-    def __init__(self, message: str, hint: str | None = None) -> None:
+    def __init__(
+        self, message: str, hint: str | None = None, code: Literal["bad-condition", "limit"] = "bad-condition"
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.code: Literal["bad-condition", "limit"] = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +64,15 @@ class Condition:
         Raises `ConditionError` when the values do not fit the expression, such as `null > 0`.
         """
         # simpleeval takes 15 ms to import, and most plans have no condition
-        from simpleeval import EvalWithCompoundTypes
+        from simpleeval import EvalWithCompoundTypes  # pyright: ignore[reportMissingTypeStubs]
 
         names = {f"{_MARK}{index}": value for index, value in enumerate(values)} | _CONSTANT_NAMES
-        evaluator = EvalWithCompoundTypes(names=names, functions={"len": _length}, operators=_OPERATORS)
+        evaluator: Any = EvalWithCompoundTypes(names=names, functions={"len": _length}, operators=_OPERATORS)
         try:
             return bool(evaluator.eval(self.text, previously_parsed=self.tree))
         except ConditionError:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever operators raise on values that do not fit
             raise ConditionError(f"`{shorten(self.text)}` cannot be decided: {shorten(str(error), 160)}") from None
 
 
@@ -72,26 +82,52 @@ def read_condition(text: str, limits: Limits = DEFAULT_LIMITS) -> Condition:
     Raises `ConditionError` for what is not allowed and `ReferenceSyntaxError` for a malformed reference.
     """
     if len(text) > limits.condition_chars:
-        raise ConditionError(f"a condition may have at most {limits.condition_chars} characters, this has {len(text)}")
+        most = f"{limits.condition_chars:,} characters (limit `condition_chars`)"
+        raise ConditionError(f"a condition may have at most {most}, this has {len(text):,}", code="limit")
     if _MARK in text:
         raise ConditionError(f"`{_MARK}` is a reserved name")
     source = read_template(text, max_references=limits.references)
-    parts: Sequence[str | Reference]
-    if source is None:
-        parts = [text]
-    else:
-        parts = source.parts if isinstance(source, Template) else [source]
+    parts = source.parts if isinstance(source, Template) else (text if source is None else source,)
     references = tuple(part for part in parts if isinstance(part, Reference))
     numbers = iter(range(len(references)))
     expression = "".join(part if isinstance(part, str) else f" {_MARK}{next(numbers)} " for part in parts)
-    try:
-        tree = ast.parse(expression.strip(), mode="eval")
-    except (SyntaxError, ValueError, MemoryError, RecursionError):
-        raise ConditionError(f"`{shorten(text)}` is not an expression", _EXAMPLE) from None
+    tree = _parse(expression.strip(), text)
     callees = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     for node in ast.walk(tree):
         _check_node(node, text, called=id(node) in callees)
+    _check_nesting(tree.body, text)
     return Condition(text, tree.body, references)
+
+
+def _parse(expression: str, text: str) -> ast.Expression:
+    try:
+        if _MAY_WARN.search(expression) is None:
+            return ast.parse(expression, mode="eval")
+        # Python warns of odd escapes and of digits that run into words; a plan is not our source code
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(expression, mode="eval")
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        raise ConditionError(f"`{shorten(text)}` is not an expression", _syntax_hint(text)) from None
+
+
+def _syntax_hint(text: str) -> str:
+    if "&&" in text or "||" in text or text.lstrip().startswith("!"):
+        return "write `and`, `or` and `not`"
+    if "===" in text or "!==" in text:
+        return "write == and !="
+    if "=" in text and not any(sign in text for sign in ("==", "!=", "<=", ">=")):
+        return "equality is written =="
+    return _EXAMPLE
+
+
+def _check_nesting(root: ast.AST, text: str) -> None:
+    level = [root]
+    for _ in range(_MAX_NESTING):
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+        if not level:
+            return
+    raise ConditionError(f"`{shorten(text)}` is nested deeper than {_MAX_NESTING} levels", code="limit")
 
 
 def _check_node(node: ast.AST, text: str, *, called: bool) -> None:
@@ -134,6 +170,8 @@ def _length(value: Any) -> int:
 def _arithmetic(name: str, function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     def apply(left: Any, right: Any) -> Any:
         if name == "+" and isinstance(left, str) and isinstance(right, str):
+            if len(left) + len(right) > _MAX_TEXT_CHARS:
+                raise ConditionError(f"`+` makes a text of more than {_MAX_TEXT_CHARS:,} characters")
             return left + right
         for value in (left, right):
             if not isinstance(value, int | float):
@@ -148,12 +186,28 @@ def _arithmetic(name: str, function: Callable[[Any, Any], Any]) -> Callable[[Any
     return apply
 
 
+def _divide(left: Any, right: Any) -> Any:
+    return left / right
+
+
+def _divide_down(left: Any, right: Any) -> Any:
+    return left // right
+
+
+def _is_in(left: Any, right: Any) -> bool:
+    return left in right
+
+
+def _is_not_in(left: Any, right: Any) -> bool:
+    return left not in right
+
+
 _OPERATORS: Final[dict[type[ast.AST], Callable[..., Any]]] = {
     ast.Add: _arithmetic("+", operator.add),
     ast.Sub: _arithmetic("-", operator.sub),
     ast.Mult: _arithmetic("*", operator.mul),
-    ast.Div: _arithmetic("/", operator.truediv),
-    ast.FloorDiv: _arithmetic("//", operator.floordiv),
+    ast.Div: _arithmetic("/", _divide),
+    ast.FloorDiv: _arithmetic("//", _divide_down),
     ast.Mod: _arithmetic("%", operator.mod),
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
@@ -161,13 +215,11 @@ _OPERATORS: Final[dict[type[ast.AST], Callable[..., Any]]] = {
     ast.LtE: operator.le,
     ast.Gt: operator.gt,
     ast.GtE: operator.ge,
-    ast.In: lambda left, right: operator.contains(right, left),
-    ast.NotIn: lambda left, right: not operator.contains(right, left),
+    ast.In: _is_in,
+    ast.NotIn: _is_not_in,
     ast.Is: operator.eq,
     ast.IsNot: operator.ne,
     ast.Not: operator.not_,
     ast.USub: operator.neg,
     ast.UAdd: operator.pos,
 }
-
-__all__ = ["Condition", "ConditionError", "ReferenceSyntaxError", "read_condition"]

@@ -133,7 +133,7 @@ def _knots(graph: PlanGraph) -> list[list[int]]:
     for root in range(len(graph.ids)):
         if root in ordered or root in number:
             continue
-        work = [(root, 0)]
+        work: list[tuple[int, int]] = [(root, 0)]
         while work:
             position, child = work.pop()
             if child == 0:
@@ -227,13 +227,13 @@ def topological_waves(plan: PlanLike) -> list[list[Step]]:
     return [[plan.steps[position] for position in wave] for wave in graph.waves()]
 
 
-def critical_path(plan: Plan, expected_s: Callable[[Step], float] = lambda step: 1.0) -> tuple[list[str], float]:
+def critical_path(plan: Plan, expected_s: Callable[[Step], float] | None = None) -> tuple[list[str], float]:
     """Return the ids on the longest path through the plan, and its length in the unit of `expected_s`.
 
     With no `expected_s` every step counts 1, so that the length is a number of steps.
     """
     graph = graph_of(plan)
-    weights = [expected_s(step) for step in plan.steps]
+    weights = [1.0 if expected_s is None else expected_s(step) for step in plan.steps]
     remaining = graph.remaining(weights)
     acyclic = set(graph.order)
     starts = [position for position in graph.order if not graph.dependencies[position]]

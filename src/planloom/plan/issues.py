@@ -66,7 +66,7 @@ class Issue:
 
     def render(self, indent: str = "  ") -> str:
         """Return two or three lines for a person: what, where, how to mend."""
-        lines = [f"{indent}{self.code}: {self.message}", f"{indent}  at {self.path or '/'}"]
+        lines = [f"{indent}{self.code}: {self.message}", f"{indent}  at {printable(self.path) or '/'}"]
         if self.hint:
             lines.append(f"{indent}  hint: {self.hint}")
         return "\n".join(lines)
@@ -84,5 +84,16 @@ def has_errors(issues: Iterable[Issue]) -> bool:
 
 def shorten(text: str, limit: int = 80) -> str:
     """Return `text` on one line and at most `limit` characters long, with an ellipsis where it was cut."""
-    flat = text[: limit * 4].replace("\n", " ").replace("\r", " ")
+    flat = printable(text[: limit * 4].replace("\n", " ").replace("\r", " "))
     return flat if len(flat) <= limit and len(text) <= limit * 4 else flat[: limit - 1] + "…"
+
+
+def printable(text: str) -> str:
+    """Return `text` with escapes for what would change a terminal or has no UTF-8: controls, half surrogates."""
+    if text.isprintable():
+        return text
+    return "".join([letter if letter.isprintable() or letter == "\u00a0" else _escape(letter) for letter in text])
+
+
+def _escape(letter: str) -> str:
+    return letter.encode("unicode_escape").decode("ascii")

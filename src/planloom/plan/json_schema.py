@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
-from planloom.plan.model import PLAN_VERSION
 from planloom.plan.references import RESERVED_IDS, STEP_ID
+from planloom.plan.step import PLAN_VERSION
 from planloom.plan.tool_checks import REFERENCE_PATTERN, loosened
 from planloom.plan.tool_spec import ToolSpec
 
@@ -88,8 +88,8 @@ def _tool_branch(tool: ToolSpec, definitions: dict[str, Any]) -> dict[str, Any]:
 def _moved(schema: Mapping[str, Any], name: str, definitions: dict[str, Any]) -> dict[str, Any]:
     """Return a tool's schema with its `$defs` moved to the plan's, under names that begin with the tool's."""
     own = {key: value for key, value in schema.items() if key != "$defs"}
-    moved = cast(dict[str, Any], _rename(own, name))
-    for key, value in cast(Mapping[str, Any], schema.get("$defs", {})).items():
+    moved = cast("dict[str, Any]", _rename(own, name))
+    for key, value in cast("Mapping[str, Any]", schema.get("$defs", {})).items():
         definitions[f"{name}.{key}"] = _rename(value, name)
     if _refers_to_root(schema):
         definitions[name] = moved
@@ -99,14 +99,14 @@ def _moved(schema: Mapping[str, Any], name: str, definitions: dict[str, Any]) ->
 def _rename(value: Any, name: str) -> Any:
     if isinstance(value, Mapping):
         renamed: dict[str, Any] = {}
-        for key, part in cast(Mapping[str, Any], value).items():
+        for key, part in cast("Mapping[str, Any]", value).items():
             if key == "$ref" and isinstance(part, str):
                 renamed[key] = _rename_reference(part, name)
             else:
                 renamed[key] = _rename(part, name)
         return renamed
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_rename(part, name) for part in cast(Sequence[Any], value)]
+        return [_rename(part, name) for part in cast("Sequence[Any]", value)]
     return value
 
 
@@ -119,11 +119,11 @@ def _rename_reference(reference: str, name: str) -> str:
 
 def _refers_to_root(value: Any) -> bool:
     if isinstance(value, Mapping):
-        typed = cast(Mapping[str, Any], value)
+        typed = cast("Mapping[str, Any]", value)
         reference = typed.get("$ref")
         if isinstance(reference, str) and reference.startswith("#") and not reference.startswith(_LOCAL):
             return True
         return any(_refers_to_root(part) for part in typed.values())
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return any(_refers_to_root(part) for part in cast(Sequence[Any], value))
+        return any(_refers_to_root(part) for part in cast("Sequence[Any]", value))
     return False

@@ -1,78 +1,63 @@
 """JSON in: text, bytes or objects become a `Plan`, and nothing that was written is lost on the way.
 
-Only what is not JSON or holds no list of steps raises. A field of the wrong type is kept with its step as a
-defect, for validation to name with its place.
+Only what is not JSON or holds no list of steps raises. A step with a field of the wrong type keeps the object
+as it was written, and `defects_of` says what is wrong with it, for validation to name with its place.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, cast
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple, cast
 
-from planloom.errors import PlanFormatError
-from planloom.plan.issues import Issue, IssueCode, Severity, pointer, shorten
+from planloom.plan.intake import copy_json_like, format_error, parse_json
+from planloom.plan.issues import Issue, IssueCode, pointer, shorten
 from planloom.plan.limits import DEFAULT_LIMITS, Limits
-from planloom.plan.model import MISSING, PLAN_VERSION, Plan, Step
 from planloom.plan.references import describe
+from planloom.plan.step import MISSING, PLAN_VERSION, Step
 
 STEP_FIELDS: Final = ("id", "description", "tool", "args", "depends_on", "when", "for_each", "timeout_s", "retries")
 PLAN_FIELDS: Final = ("version", "goal", "inputs", "steps", "answer")
 WRAPPERS: Final = ("steps", "plan", "calls", "tasks", "nodes", "actions")
 _MAX_WRAPPING: Final = 3
+_MAX_NAMED: Final = 20
+"""Number of unknown fields, or of wrong elements of `depends_on`, that are named one by one."""
 
 
-def read_plan(source: Any, limits: Limits = DEFAULT_LIMITS) -> Plan:
-    """Read a plan; see `Plan.from_json`."""
-    if isinstance(source, Plan):
-        return source
+class Parts(NamedTuple):
+    """A plan's parts as they were read, in the order in which `Plan` takes them."""
+
+    steps: tuple[Step, ...]
+    goal: str
+    inputs: dict[str, Any]
+    answer: Any
+    version: int
+    defects: tuple[Issue, ...]
+
+
+def read_parts(source: Any, limits: Limits = DEFAULT_LIMITS) -> Parts:
+    """Read a plan's parts; see `Plan.from_json`."""
     if isinstance(source, str | bytes | bytearray):
-        return _plan_from(parse_json(source, limits), limits)
-    if isinstance(source, Mapping | Sequence):
-        return _plan_from(_copy_object(source, limits), limits)
-    raise _format_error(f"a plan is JSON text, an object or a list of steps, not a {type(source).__name__}")
+        data = parse_json(source, limits)
+    elif isinstance(source, Mapping | Sequence):
+        data = copy_json_like(source, limits)
+    else:
+        raise format_error(f"a plan is JSON text, an object or a list of steps, not a {type(source).__name__}")
+    return _parts_from(data, limits)
 
 
-def parse_json(text: str | bytes | bytearray, limits: Limits = DEFAULT_LIMITS) -> Any:
-    """Parse strict JSON (RFC 8259: no NaN, no infinity). Raises `PlanFormatError` with the place."""
-    if len(text) > limits.text_bytes:
-        raise _format_error(f"the text has more than {limits.text_bytes:,} bytes", code="limit")
-    if not isinstance(text, str):
-        try:
-            text = bytes(text).decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise _format_error(f"the text is not UTF-8 (byte {error.start})") from None
-    text = text.removeprefix("\ufeff")
-    try:
-        return json.loads(text, parse_constant=_refuse_constant)
-    except RecursionError:
-        raise _format_error("the text is nested too deep to be a plan", code="limit") from None
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        near = shorten(text[error.pos : error.pos + 40], 40)
-        what = "the text is empty" if not text.strip() else f"the text is not JSON: {error.msg} ({where}, at `{near}`)"
-        raise _format_error(what) from None
-    except ValueError as error:
-        raise _format_error(f"the text is not JSON: {shorten(str(error))}") from None
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not a JSON number")
-
-
-def _plan_from(data: Any, limits: Limits) -> Plan:
+def _parts_from(data: Any, limits: Limits) -> Parts:
     header, raw_steps = _find_steps(data, 0)
-    steps = tuple([read_step(raw) for raw in raw_steps[: limits.steps + 1]])
+    steps = tuple([read_step(raw) for raw in raw_steps[: limits.steps]])
     defects: list[Issue] = []
     if len(raw_steps) > limits.steps:
-        steps = steps[: limits.steps]
-        defects.append(Issue("limit", "error", "/steps", f"{len(raw_steps):,} steps are more than {limits.steps:,}"))
+        defects.append(_issue("limit", "/steps", f"{len(raw_steps):,} steps are more than {limits.steps:,}"))
     version = header.get("version")
     if version is None:
         version = PLAN_VERSION
     elif type(version) is not int or version != PLAN_VERSION:
-        defects.append(_wrong("/version", "version", f"{PLAN_VERSION}", version))
+        defects.append(_wrong("/version", "version", f"{PLAN_VERSION}", version, f'write "version": {PLAN_VERSION}'))
         version = PLAN_VERSION
     goal = header.get("goal")
     if goal is None:
@@ -84,10 +69,12 @@ def _plan_from(data: Any, limits: Limits) -> Plan:
     if inputs is None:
         inputs = {}
     elif not isinstance(inputs, dict):
-        defects.append(_wrong("/inputs", "inputs", "an object", inputs))
+        hint = 'write "inputs": {"name": value}'
+        defects.append(_wrong("/inputs", "inputs", "an object of values by name", inputs, hint))
         inputs = {}
     defects.extend(_unknown_fields(header, PLAN_FIELDS))
-    return Plan(steps, goal, cast("dict[str, Any]", inputs), header.get("answer", MISSING), version, tuple(defects))
+    answer = header.get("answer", MISSING)
+    return Parts(steps, goal, cast("dict[str, Any]", inputs), answer, version, tuple(defects))
 
 
 def _find_steps(data: Any, depth: int) -> tuple[dict[str, Any], list[Any]]:
@@ -95,25 +82,26 @@ def _find_steps(data: Any, depth: int) -> tuple[dict[str, Any], list[Any]]:
     if isinstance(data, list):
         return {}, cast("list[Any]", data)
     if not isinstance(data, dict):
-        raise _format_error(f"a plan is an object with `steps`, or a list of steps; this is {describe(data)}")
+        raise format_error(f"a plan is an object with `steps`, or a list of steps; this is {describe(data)}")
     fields = cast("dict[str, Any]", data)
     if "steps" in fields and not isinstance(fields["steps"], list | dict):
-        raise _format_error(f"`steps` is a list of steps; this is {describe(fields['steps'])}", "/steps")
+        raise format_error(f"`steps` is a list of steps; this is {describe(fields['steps'])}", "/steps")
     for name in WRAPPERS:
         if isinstance(fields.get(name), list):
             return _without(fields, name), fields[name]
     if "tool" in fields:
-        raise _format_error("this is one step, not a list of steps", hint="put it into a list: [{…}]")
-    lists = [name for name, value in fields.items() if isinstance(value, list) and name != "answer"]
+        raise format_error("this is one step, not a list of steps", hint="put it into a list: [{…}]")
+    lists = [name for name, value in fields.items() if isinstance(value, list) and name not in PLAN_FIELDS]
     if len(lists) == 1:
         return _without(fields, lists[0]), fields[lists[0]]
     if len(lists) > 1:
         names = ", ".join(f"`{shorten(name, 40)}`" for name in lists[:5])
-        raise _format_error(f"several lists could be the steps: {names}", hint="put the steps under `steps`")
+        raise format_error(f"several lists could be the steps: {names}", hint="put the steps under `steps`")
     for name in WRAPPERS:
         if isinstance(fields.get(name), dict) and depth < _MAX_WRAPPING:
-            return _find_steps(fields[name], depth + 1)
-    raise _format_error("the object holds no list of steps", hint="put the steps under `steps`")
+            header, steps = _find_steps(fields[name], depth + 1)
+            return {**_without(fields, name), **header}, steps
+    raise format_error("the object holds no list of steps", hint="put the steps under `steps`")
 
 
 def _without(fields: dict[str, Any], name: str) -> dict[str, Any]:
@@ -121,7 +109,7 @@ def _without(fields: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def read_step(raw: Any) -> Step:
-    """Read one step. Never raises: what does not fit is kept as `source` and named in `defects`."""
+    """Read one step. Never raises: what does not fit is kept as the step's `source`."""
     if type(raw) is dict:
         fields = cast("dict[str, Any]", raw)
         get = fields.get
@@ -130,7 +118,9 @@ def read_step(raw: Any) -> Step:
         # the well-formed step with nothing optional: by far the most frequent, so it is checked in one go
         if (
             type(step_id) is str
+            and step_id
             and type(tool) is str
+            and tool
             and type(args) is dict
             and type(depends_on) is list
             and type(description) is str
@@ -142,47 +132,69 @@ def read_step(raw: Any) -> Step:
                     break
             else:
                 return Step(step_id, tool, cast("dict[str, Any]", args), cast("list[str]", depends_on), description)
-        return _read_defective(fields)
-    return Step(
-        "", "", source=raw, defects=(_issue("wrong-field-type", "", f"a step is an object; this is {describe(raw)}"),)
-    )
+        return _read_with_defects(fields, None)
+    return Step("", "", {}, (), source=raw)
 
 
-def _read_defective(fields: dict[str, Any]) -> Step:
-    """Read a step with optional fields or with defects."""
-    defects: list[Issue] = []
-    lost = False
+def defects_of(step: Step) -> list[Issue]:
+    """Return what was wrong with the fields of a step as it was written, with pointers relative to the step."""
+    issues: list[Issue] = []
+    source: Any = step.source
+    if isinstance(source, dict):
+        _read_with_defects(cast("dict[str, Any]", source), issues)
+    elif source is not MISSING:
+        issues.append(_issue("wrong-field-type", "", f"a step is an object; this is {describe(source)}"))
+    return issues
 
-    def keep(issue: Issue) -> None:
-        nonlocal lost
-        lost = True
-        defects.append(issue)
 
-    texts: dict[str, str] = {}
-    for name in ("id", "tool"):
+class _Notes:
+    """What is wrong with a step while it is read. Issues are written only for who asked for them."""
+
+    __slots__ = ("filled", "is_lost", "issues")
+
+    def __init__(self, issues: list[Issue] | None) -> None:
+        self.issues = issues
+        self.is_lost = False
+        self.filled: list[str] = []
+
+    def missing(self, name: str, hint: str) -> None:
+        self.is_lost = True
+        if self.issues is not None:
+            self.issues.append(_issue("missing-field", f"/{name}", f"the step has no `{name}`", hint))
+
+    def wrong(self, name: str, expected: str, value: Any, hint: str | None = None, path: str | None = None) -> None:
+        self.is_lost = True
+        if self.issues is not None:
+            self.issues.append(_wrong(path or f"/{name}", name, expected, value, hint))
+
+
+def _read_with_defects(fields: dict[str, Any], issues: list[Issue] | None) -> Step:
+    """Read a step with optional fields or with defects; list the defects when `issues` is there for them."""
+    notes = _Notes(issues)
+    texts: dict[str, str] = {"id": "", "tool": ""}
+    for name in texts:
         value = fields.get(name)
-        if value is None:
-            keep(_issue("missing-field", f"/{name}", f"the step has no `{name}`", _MISSING_HINTS[name]))
-        elif not isinstance(value, str):
-            keep(_wrong(f"/{name}", name, "text", value))
-        texts[name] = value if isinstance(value, str) else ""
+        if isinstance(value, str) and value:
+            texts[name] = value
+        elif value is None or value == "":
+            notes.missing(name, _MISSING_HINTS[name])
+        else:
+            notes.wrong(name, "text", value, 'write for example "s1"' if name == "id" else None)
     args = fields.get("args")
     if args is None:
-        defects.append(_issue("missing-field", "/args", "the step has no `args`", 'write "args": {}', "warning"))
+        notes.filled.append("args")
     elif not isinstance(args, dict):
-        keep(_wrong("/args", "args", "an object of arguments by name", args))
+        notes.wrong("args", "an object of arguments by name", args)
     description = fields.get("description")
     if description is None or description == "":
-        defects.append(
-            _issue("missing-field", "/description", "the step has no `description`; the tool's name is used",
-                   "say in a few words what the step is for", "warning")
-        )  # fmt: skip
+        notes.filled.append("description")
     elif not isinstance(description, str):
-        keep(_wrong("/description", "description", "text", description))
-    depends_on = _read_depends_on(fields.get("depends_on"), defects, keep)
-    optional = _read_optional(fields, keep)
-    unknown = _unknown_fields(fields, STEP_FIELDS)
-    lost = lost or bool(unknown)
+        notes.wrong("description", "text", description)
+    depends_on = _read_depends_on(fields.get("depends_on"), notes)
+    optional = _read_optional(fields, notes)
+    if issues is not None:
+        issues.extend(_unknown_fields(fields, STEP_FIELDS))
+    is_kept = notes.is_lost or any(name not in STEP_FIELDS for name in fields)
     return Step(
         texts["id"],
         texts["tool"],
@@ -190,115 +202,106 @@ def _read_defective(fields: dict[str, Any]) -> Step:
         depends_on,
         description if isinstance(description, str) else "",
         **optional,
-        source=fields if lost else MISSING,
-        defects=(*defects, *unknown),
+        source=fields if is_kept else MISSING,
+        filled=tuple(notes.filled),
     )
 
 
 _MISSING_HINTS: Final = {"id": "give it a short unique name", "tool": "name the tool that it calls"}
 
 
-def _read_depends_on(value: Any, defects: list[Issue], keep: Any) -> list[str] | None:
+def _read_depends_on(value: Any, notes: _Notes) -> list[str] | None:
     if value is None:
-        defects.append(
-            _issue("missing-field", "/depends_on", "the step has no `depends_on`; the steps it refers to are used",
-                   'write "depends_on": [] for none', "warning")
-        )  # fmt: skip
+        notes.filled.append("depends_on")
         return None
     if not isinstance(value, list):
         hint = f'write "depends_on": [{json.dumps(value)}]' if isinstance(value, str) and len(value) < 80 else None
-        keep(_wrong("/depends_on", "depends_on", "a list of step ids", value, hint))
+        notes.wrong("depends_on", "a list of step ids", value, hint)
         return None
-    ids: list[str] = []
-    for position, dependency in enumerate(cast("list[Any]", value)):
-        if isinstance(dependency, str):
-            ids.append(dependency)
-        else:
-            keep(_wrong(pointer("depends_on", position), "depends_on", "step ids", dependency))
+    elements = cast("list[Any]", value)
+    ids = [dependency for dependency in elements if isinstance(dependency, str)]
+    if len(ids) < len(elements):
+        wrong = [place for place, dependency in enumerate(elements) if not isinstance(dependency, str)]
+        for place in wrong[:_MAX_NAMED]:
+            notes.wrong("depends_on", "a list of step ids", elements[place], path=pointer("depends_on", place))
+        if len(wrong) > _MAX_NAMED and notes.issues is not None:
+            more = f"{len(wrong) - _MAX_NAMED:,} more elements of `depends_on` are no step ids"
+            notes.issues.append(_issue("wrong-field-type", "/depends_on", more))
     return ids
 
 
-def _read_optional(fields: dict[str, Any], keep: Any) -> dict[str, Any]:
+def _read_optional(fields: dict[str, Any], notes: _Notes) -> dict[str, Any]:
     """Read `when`, `for_each`, `timeout_s` and `retries`; null means absent, as strict providers write it."""
     optional: dict[str, Any] = {}
     when = fields.get("when")
     if isinstance(when, str):
         optional["when"] = when
     elif when is not None:
-        keep(
-            _wrong(
-                "/when",
-                "when",
-                "an expression in text",
-                when,
-                f'write "when": "{json.dumps(when)}"' if isinstance(when, bool) else None,
-            )
-        )
+        hint = f'write "when": "{json.dumps(when)}"' if isinstance(when, bool) else None
+        notes.wrong("when", "an expression in text", when, hint)
     for_each = fields.get("for_each")
     if isinstance(for_each, str | list):
         optional["for_each"] = for_each
     elif for_each is not None:
-        keep(_issue("for-each-not-a-list", "/for_each", f"`for_each` takes a list, or a reference to one; this is {describe(for_each)}",
-                    'write "for_each": "{{step.output.items}}"'))  # fmt: skip
+        notes.is_lost = True
+        if notes.issues is not None:
+            message = f"`for_each` takes a list, or a reference to one; this is {describe(for_each)}"
+            notes.issues.append(_issue("for-each-not-a-list", "/for_each", message, FOR_EACH_HINT))
     timeout_s = fields.get("timeout_s")
-    if type(timeout_s) in (int, float) and math.isfinite(timeout_s) and timeout_s > 0:
-        optional["timeout_s"] = timeout_s
-    elif timeout_s is not None:
-        keep(_wrong("/timeout_s", "timeout_s", "a number of seconds above 0", timeout_s))
+    if timeout_s is not None:
+        if is_seconds(timeout_s):
+            optional["timeout_s"] = timeout_s
+        else:
+            notes.wrong("timeout_s", "a number of seconds above 0", timeout_s, "leave it out for the tool's own")
     retries = fields.get("retries")
-    if type(retries) is int and retries >= 0:
-        optional["retries"] = retries
-    elif retries is not None:
-        keep(_wrong("/retries", "retries", "a whole number, 0 or more", retries))
+    if retries is not None:
+        if type(retries) is int and retries >= 0:
+            optional["retries"] = retries
+        else:
+            notes.wrong("retries", "a whole number, 0 or more", retries, "leave it out for the tool's own")
     return optional
 
 
-def _unknown_fields(fields: Mapping[str, Any], known: Sequence[str]) -> list[Issue]:
-    from planloom.plan.suggest import did_you_mean
-
-    return [
-        _issue("unknown-field", pointer(shorten(str(name))), f"`{shorten(str(name))}` is not a field here and is ignored",
-               did_you_mean(str(name), known), "warning")
-        for name in fields if name not in known
-    ]  # fmt: skip
+FOR_EACH_HINT: Final = 'write "for_each": "{{step.output.items}}" or "for_each": ["a", "b"]'
 
 
-def _issue(code: IssueCode, path: str, message: str, hint: str | None = None, severity: Severity = "error") -> Issue:
-    return Issue(code, severity, path, message, hint)
+def is_seconds(value: Any) -> bool:
+    """Return whether `value` is a number of seconds that a clock can count: above 0 and finite."""
+    return type(value) in (int, float) and 0 < value < math.inf and value <= _MAX_SECONDS
+
+
+_MAX_SECONDS: Final = 10**15
+
+_OTHER_NAMES: Final = {
+    "args": ("arguments", "parameters", "params", "input", "inputs", "kwargs", "tool_input", "action_input"),
+    "tool": ("action", "function", "tool_name", "name", "call", "task", "operation"),
+    "depends_on": ("dependencies", "dependency", "deps", "after", "needs", "requires", "wait_for"),
+    "id": ("step_id", "step", "label", "key", "number"),
+    "description": ("desc", "thought", "reason", "purpose", "title", "rationale"),
+    "when": ("condition", "if", "only_if"),
+    "for_each": ("foreach", "loop", "map", "each", "over"),
+    "timeout_s": ("timeout", "timeout_seconds"),
+    "retries": ("retry", "max_retries", "attempts"),
+    "answer": ("result", "output", "final_answer", "response"),
+    "goal": ("task", "objective", "question", "query"),
+}
+
+
+def _unknown_fields(fields: Mapping[str, Any], known: Sequence[str]) -> Iterable[Issue]:
+    unknown = [name for name in fields if name not in known]
+    for name in unknown[:_MAX_NAMED]:
+        shown = shorten(name)
+        meant = next((right for right in known if name in _OTHER_NAMES.get(right, ()) and right not in fields), None)
+        hint = f"did you mean `{meant}`?" if meant else None  # any other likeness costs more and is for validation
+        yield Issue("unknown-field", "warning", pointer(shown), f"`{shown}` is not a field here and is ignored", hint)
+    if len(unknown) > _MAX_NAMED:
+        more = f"{len(unknown) - _MAX_NAMED:,} more fields are not known here and are ignored"
+        yield Issue("unknown-field", "warning", "", more)
+
+
+def _issue(code: IssueCode, path: str, message: str, hint: str | None = None) -> Issue:
+    return Issue(code, "error", path, message, hint)
 
 
 def _wrong(path: str, name: str, expected: str, value: Any, hint: str | None = None) -> Issue:
     return Issue("wrong-field-type", "error", path, f"`{name}` is {expected}; this is {describe(value)}", hint)
-
-
-def _format_error(
-    message: str, path: str = "", hint: str | None = None, code: IssueCode = "wrong-field-type"
-) -> PlanFormatError:
-    return PlanFormatError([Issue(code, "error", path, message, hint)])
-
-
-def _copy_object(value: Any, limits: Limits) -> Any:
-    """Copy an object that the caller may go on changing, as plain dicts and lists.
-
-    Works without recursion and never goes deeper than JSON text of a plan could.
-    """
-    root: list[Any] = [value]
-    pending: list[tuple[Any, Any, int]] = [(root, 0, 0)]
-    while pending:
-        parent, key, depth = pending.pop()
-        element = parent[key]
-        if isinstance(element, Step):
-            parent[key] = element = element.to_dict()
-        if isinstance(element, Mapping):
-            copied: Any = {str(name): part for name, part in cast("Mapping[Any, Any]", element).items()}
-            parts: Any = copied
-        elif isinstance(element, list | tuple):
-            copied = list(cast("Sequence[Any]", element))
-            parts = range(len(copied))
-        else:
-            continue
-        if depth > limits.depth + 8:
-            raise _format_error(f"the plan is nested deeper than {limits.depth} levels", code="limit")
-        parent[key] = copied
-        pending.extend([(copied, part, depth + 1) for part in parts])
-    return root[0]

@@ -13,29 +13,35 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from typing import Any, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from planloom.plan.issues import shorten
 from planloom.plan.limits import DEFAULT_LIMITS
+from planloom.plan.paths import STAR, PathError, Segment, Star, describe, follow_path, render_segment
+
+__all__ = [
+    "RESERVED_IDS",
+    "STAR",
+    "STEP_ID",
+    "Facet",
+    "Operand",
+    "PathError",
+    "Reference",
+    "ReferenceSyntaxError",
+    "Segment",
+    "Star",
+    "Template",
+    "describe",
+    "follow_path",
+    "read_template",
+    "render_segment",
+]
 
 RESERVED_IDS: Final = frozenset({"inputs", "item", "index"})
 STEP_ID = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 Facet = Literal["output", "status", "error", "inputs", "item", "index"]
 _STEP_FACETS: Final = ("output", "status", "error")
-
-
-class Star:
-    """The segment `[*]`: go on with every element of a list."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "[*]"
-
-
-STAR: Final = Star()
-Segment = str | int | Star
 
 
 class Operand(NamedTuple):
@@ -79,22 +85,15 @@ class Template(NamedTuple):
 class ReferenceSyntaxError(ValueError):
     """Text inside `{{…}}` that is not a reference; `hint` says what was probably meant."""
 
-    def __init__(self, message: str, hint: str | None = None) -> None:
+    def __init__(
+        self, message: str, hint: str | None = None, code: Literal["bad-reference", "limit"] = "bad-reference"
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.code: Literal["bad-reference", "limit"] = code
 
 
-def render_segment(segment: Segment) -> str:
-    """Write one path segment the way a plan would."""
-    if isinstance(segment, Star):
-        return "[*]"
-    if isinstance(segment, int):
-        return f"[{segment}]"
-    return f".{segment}" if _KEY.fullmatch(segment) else f"[{json.dumps(segment, ensure_ascii=False)}]"
-
-
-_KEY = re.compile(r"[^\W\d][\w-]*")
 _ROOT = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_-]*)")
 _SEGMENT = re.compile(
     r"""\.(?P<key>[\w$@-]+)                       # .key, and .0 on a list
@@ -103,8 +102,10 @@ _SEGMENT = re.compile(
       | \[\s*(?P<quoted>"(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+')\s*\]   # ["odd key"]""",
     re.VERBOSE,
 )
-_SIMPLE = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_-]*)\.output((?:\.[A-Za-z_][A-Za-z0-9_-]*)*+)\s*\}\}")
+# the reference that nearly every plan is made of, read in one go
+_SIMPLE = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_-]*)\.output((?:\.[A-Za-z_][A-Za-z0-9_-]*){0,9}+)\s*\}\}")
 _GAP = re.compile(r"\s*")
+_MAX_OPERANDS: Final = 64
 
 
 def read_template(text: str, *, max_references: int = DEFAULT_LIMITS.references) -> Reference | Template | None:
@@ -118,11 +119,10 @@ def read_template(text: str, *, max_references: int = DEFAULT_LIMITS.references)
         return None
     simple = _SIMPLE.fullmatch(text)
     if simple is not None and simple[1] not in RESERVED_IDS:
-        path = simple[2]
-        return Reference((Operand(simple[1], "output", tuple(path[1:].split(".")) if path else ()),), text)
+        return _simple_reference(simple)
     parts: list[str | Reference] = []
     literal: list[str] = []
-    position = 0
+    position = count = 0
     while True:
         opening = text.find("{{", position)
         if opening < 0:
@@ -133,18 +133,30 @@ def read_template(text: str, *, max_references: int = DEFAULT_LIMITS.references)
             position = opening + 2
             continue
         literal.append(text[position:opening])
-        reference, position = _read_reference(text, opening)
+        simple = _SIMPLE.match(text, opening)
+        if simple is not None and simple[1] not in RESERVED_IDS:
+            reference, position = _simple_reference(simple), simple.end()
+        else:
+            reference, position = _read_reference(text, opening)
         if joined := "".join(literal):
             parts.append(joined)
         literal.clear()
         parts.append(reference)
-        if len(parts) > 2 * max_references:
-            raise ReferenceSyntaxError(f"more than {max_references} references in one text")
+        count += 1
+        if count > max_references:
+            raise ReferenceSyntaxError(
+                f"more than {max_references:,} references in one text (limit `references`)", code="limit"
+            )
     if tail := "".join(literal):
         parts.append(tail)
     if len(parts) == 1 and isinstance(parts[0], Reference):
         return parts[0]
     return Template(tuple(parts))
+
+
+def _simple_reference(simple: re.Match[str]) -> Reference:
+    path = simple[2]
+    return Reference((Operand(simple[1], "output", tuple(path[1:].split(".")) if path else ()),), simple[0])
 
 
 def _read_reference(text: str, opening: int) -> tuple[Reference, int]:
@@ -157,6 +169,8 @@ def _read_reference(text: str, opening: int) -> tuple[Reference, int]:
         position = _end(_GAP.match(text, position))
         if text.startswith("??", position):
             position += 2
+            if len(operands) >= _MAX_OPERANDS:
+                raise ReferenceSyntaxError(f"more than {_MAX_OPERANDS} alternatives in one reference", code="limit")
             continue
         if text.startswith("}}", position):
             return Reference(tuple(operands), text[opening : position + 2]), position + 2
@@ -172,25 +186,32 @@ def _read_operand(text: str, opening: int, position: int) -> tuple[Operand, int]
     while (segment := _SEGMENT.match(text, position)) is not None:
         path.append(_segment_value(segment))
         position = segment.end()
-        if len(path) > DEFAULT_LIMITS.path_segments:
-            raise ReferenceSyntaxError(f"a reference with more than {DEFAULT_LIMITS.path_segments} path segments")
+        if len(path) > DEFAULT_LIMITS.path_segments + 1:
+            message = f"{{{{{shorten(name, 40)}…}}}} has more than {DEFAULT_LIMITS.path_segments} path segments"
+            raise ReferenceSyntaxError(f"{message} (limit `path_segments`)", code="limit")
     return _operand(name, path), position
 
 
 def _segment_value(segment: re.Match[str]) -> Segment:
-    if (key := segment["key"]) is not None:
-        return key
-    if (index := segment["index"]) is not None:
-        return int(index)
-    if (quoted := segment["quoted"]) is not None:
-        inner = quoted[1:-1]
-        if "\\" not in inner:
-            return inner
-        try:
-            return json.loads(quoted if quoted[0] == '"' else '"' + inner.replace("\\'", "'").replace('"', '\\"') + '"')
-        except ValueError:
-            raise ReferenceSyntaxError(f"{shorten(quoted)} is not a quoted key") from None
-    return STAR
+    match segment.lastgroup:
+        case "key":
+            return segment[1]
+        case "index":
+            return int(segment[2])
+        case "star":
+            return STAR
+        case _:
+            return _unquoted(segment[4])
+
+
+def _unquoted(quoted: str) -> str:
+    inner = quoted[1:-1]
+    if "\\" not in inner:
+        return inner
+    try:
+        return json.loads(quoted if quoted[0] == '"' else '"' + inner.replace("\\'", "'").replace('"', '\\"') + '"')
+    except ValueError:
+        raise ReferenceSyntaxError(f"{shorten(quoted)} is not a quoted key") from None
 
 
 def _operand(name: str, path: list[Segment]) -> Operand:
@@ -216,10 +237,29 @@ def _operand(name: str, path: list[Segment]) -> Operand:
         if len(path) > 1:
             raise ReferenceSyntaxError(f"`{name}.status` is one word and has no parts", f"write {{{{{name}.status}}}}")
         return Operand(name, "status", ())
-    rest = "".join(map(render_segment, path))
-    raise ReferenceSyntaxError(
+    raise _no_facet(name, path)
+
+
+_CONTAINERS: Final = frozenset({"steps", "step", "nodes", "tasks", "results", "outputs", "context", "plan"})
+_OUTPUTS: Final = frozenset({"result", "results", "outputs", "out", "return", "returns", "response", "value"})
+
+
+def _no_facet(name: str, path: list[Segment]) -> ReferenceSyntaxError:
+    """Say what `{{name.key}}` was probably meant to be; it names no part of a step."""
+    name, rest = shorten(name), "".join(map(render_segment, path))
+    first = path[0] if isinstance(path[0], str) else ""
+    if name == "input":
+        meant = f"inputs{rest}"
+    elif name in _CONTAINERS and STEP_ID.fullmatch(first):
+        deeper = path[2:] if len(path) > 1 and path[1] in {"output", *_OUTPUTS} else path[1:]
+        meant = f"{first}.output{''.join(map(render_segment, deeper))}"
+    elif first in _OUTPUTS:
+        meant = f"{name}.output{''.join(map(render_segment, path[1:]))}"
+    else:
+        meant = f"{name}.output{rest}"
+    return ReferenceSyntaxError(
         f"{{{{{name}{shorten(rest)}}}}} does not say which part of step `{name}` it means",
-        f"write {{{{{name}.output{shorten(rest)}}}}}; a step has `output`, `status` and `error`",
+        f"write {{{{{shorten(meant)}}}}}; a step has `output`, `status` and `error`; \\{{{{ is two literal braces",
     )
 
 
@@ -233,9 +273,15 @@ def _syntax_error(text: str, opening: int, position: int) -> ReferenceSyntaxErro
     written = shorten(text[opening : closing + 2])
     if not text[opening + 2 : closing].strip():
         return ReferenceSyntaxError("{{}} names nothing", "write {{step.output}}")
-    rest = text[position : closing + 2]
+    rest = text[position : closing + 2].lstrip()
     if rest.startswith("("):
         hint = "references are paths, they cannot call anything"
+    elif rest.startswith("|"):
+        hint = "references are paths without filters; {{a.output ?? b.output}} is the first that has an output"
+    elif rest[:1] in {"+", "-", "*", "/", "%", "=", "<", ">", "!"}:
+        hint = "references are paths and cannot calculate; let a tool do it, or write a comparison in `when`"
+    elif text.rfind("??", opening, position) >= 0 and rest[:1] not in {".", "["}:
+        hint = "on both sides of ?? stands a reference such as step.output, not a plain value"
     elif rest[:1] in {".", "["}:
         hint = 'a path is made of .key, [0], [-1], [*] and ["odd key"]'
     else:
@@ -246,77 +292,3 @@ def _syntax_error(text: str, opening: int, position: int) -> ReferenceSyntaxErro
 def _end(match: re.Match[str] | None) -> int:
     assert match is not None
     return match.end()
-
-
-class PathError(LookupError):
-    """A path that does not lead anywhere in a value; `hint` says what would."""
-
-    def __init__(self, message: str, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
-
-
-def follow_path(value: Any, path: tuple[Segment, ...], name: str) -> Any:
-    """Return the part of `value` that `path` leads to; `name` is what messages call the value.
-
-    `[*]` goes on with every element and keeps nesting. Raises `PathError`. Looks into objects and lists
-    only: no attributes, no calls.
-    """
-    for position, segment in enumerate(path):
-        if isinstance(segment, Star):
-            if not isinstance(value, list):
-                raise PathError(f"{name} is {describe(value)}, and [*] needs a list")
-            rest = path[position + 1 :]
-            elements: list[Any] = value  # pyright: ignore[reportUnknownVariableType]
-            return [follow_path(element, rest, f"{name}[{index}]") for index, element in enumerate(elements)]
-        value = _step_into(value, segment, name)
-        name += render_segment(segment)
-    return value
-
-
-def _step_into(value: Any, segment: str | int, name: str) -> Any:
-    if isinstance(value, dict):
-        mapping: dict[str, Any] = value  # pyright: ignore[reportUnknownVariableType]
-        key = str(segment)
-        if key in mapping:
-            return mapping[key]
-        keys = ", ".join(f"`{shorten(known, 40)}`" for known in list(mapping)[:8]) or "nothing"
-        raise PathError(f"{name} has no key `{shorten(key, 40)}`; it has {keys}{' …' if len(mapping) > 8 else ''}")
-    if isinstance(value, list):
-        elements: list[Any] = value  # pyright: ignore[reportUnknownVariableType]
-        index = _list_index(segment)
-        if index is None:
-            raise PathError(
-                f"{name} is a list, and `{segment}` is a key",
-                f"take one element, {name}[0]{render_segment(segment)}, or all of them, {name}[*]{render_segment(segment)}",
-            )
-        if -len(elements) <= index < len(elements):
-            return elements[index]
-        raise PathError(f"{name} has {len(elements)} elements, so there is no [{index}]")
-    raise PathError(f"{name} is {describe(value)} and has no part {render_segment(segment)}")
-
-
-def _list_index(segment: str | int) -> int | None:
-    if isinstance(segment, int):
-        return segment
-    return int(segment) if segment.isdecimal() and segment.isascii() and len(segment) < 10 else None
-
-
-def describe(value: Any) -> str:
-    """Say in words what kind of JSON value this is: "a list", "null", "an object"."""
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "true" if value else "false"
-        case int() | float():
-            return f"the number {value!r}" if abs(value) < 10**15 else "a number"
-        case str():
-            return f'the text "{shorten(value, 40)}"'
-        case list():
-            return "a list"
-        case dict():
-            return "an object"
-        case _:
-            return f"a {type(value).__name__}"

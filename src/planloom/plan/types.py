@@ -8,13 +8,18 @@ Every walk is bounded in depth and breadth, because schemas come from elsewhere.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any, Final, NamedTuple, cast
+from urllib.parse import unquote
 
 from planloom.plan.issues import shorten
 from planloom.plan.references import PathError, Segment, Star, render_segment
+from planloom.plan.suggest import did_you_mean
 
 _MAX_DEPTH: Final = 12
 _MAX_ALTERNATIVES: Final = 64
+_MAX_SHOWN: Final = 120
+_MAX_SAMPLED: Final = 100
 _COMBINERS: Final = ("anyOf", "oneOf")
 
 
@@ -35,12 +40,29 @@ _KINDS: Final = {
 
 
 def type_of(schema: Any, root: Mapping[str, Any] | None = None) -> Type:
-    """Return the type that a JSON Schema describes; UNKNOWN when it leaves everything open."""
+    """Return the type that a JSON Schema describes; UNKNOWN when it leaves everything open.
+
+    The same schema gives the same object again, so that verdicts on types can be kept.
+    """
     if not isinstance(schema, Mapping):
         return UNKNOWN
     typed = cast("Mapping[str, Any]", schema)
+    whole = typed if root is None else root
+    key = (id(typed), id(whole))
+    known = _types.get(key)
+    if known is not None and known[0] is typed and known[1] is whole:
+        return known[2]
     found: list[Alternative] = []
-    return tuple(found) if _expand(typed, typed if root is None else root, found, 0) else UNKNOWN
+    described = tuple(found) if _expand(typed, whole, found, 0) else UNKNOWN
+    if len(_types) >= _MAX_KEPT:
+        _types.clear()
+    _types[key] = (typed, whole, described)
+    return described
+
+
+_MAX_KEPT: Final = 4_096
+_types: dict[tuple[int, int], tuple[Mapping[str, Any], Mapping[str, Any], Type]] = {}
+"""Types by the identity of their schema, which is kept beside them so that its id stays its own."""
 
 
 def _expand(schema: Mapping[str, Any], root: Mapping[str, Any], found: list[Alternative], depth: int) -> bool:
@@ -61,14 +83,19 @@ def _expand(schema: Mapping[str, Any], root: Mapping[str, Any], found: list[Alte
     together = schema.get("allOf")
     if isinstance(together, Sequence) and together:
         only = cast("Sequence[Any]", together)
-        return len(only) == 1 and isinstance(only[0], Mapping) and _expand(only[0], root, found, depth + 1)
+        first = only[0]
+        return (
+            len(only) == 1
+            and isinstance(first, Mapping)
+            and _expand(cast("Mapping[str, Any]", first), root, found, depth + 1)
+        )
     kind = schema.get("type")
     if isinstance(kind, str):
         found.append(Alternative(schema, root))
         return True
-    if isinstance(kind, Sequence):
+    if isinstance(kind, Sequence) and kind:
         found.extend(Alternative({**schema, "type": name}, root) for name in cast("Sequence[Any]", kind))
-        return bool(kind)
+        return True
     if "properties" in schema:
         found.append(Alternative({**schema, "type": "object"}, root))
         return True
@@ -81,14 +108,18 @@ def _expand(schema: Mapping[str, Any], root: Mapping[str, Any], found: list[Alte
 
 
 def _resolve(reference: str, root: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    if not reference.startswith("#"):
+    """Return the schema that a `$ref` into this very document means, or None."""
+    if reference != "#" and not reference.startswith("#/"):
         return None
     target: Any = root
-    for part in reference[1:].split("/")[1:]:
+    for part in unquote(reference).split("/")[1:]:
         name = part.replace("~1", "/").replace("~0", "~")
-        if not isinstance(target, Mapping) or name not in target:
+        if isinstance(target, Mapping) and name in target:
+            target = cast("Mapping[str, Any]", target)[name]
+        elif isinstance(target, list) and name.isdecimal() and int(name) < len(cast("list[Any]", target)):
+            target = cast("list[Any]", target)[int(name)]
+        else:
             return None
-        target = cast("Mapping[str, Any]", target)[name]
     return cast("Mapping[str, Any]", target) if isinstance(target, Mapping) else None
 
 
@@ -112,9 +143,9 @@ def kind_of(value: Any) -> str:
 
 
 def literal_type(value: Any) -> Type:
-    """Return the type of a JSON value: its kind, and for a list the kinds of its elements."""
+    """Return the type of a JSON value: its kind, and for a list the kinds of its first elements."""
     if isinstance(value, list):
-        kinds = sorted({kind_of(element) for element in cast("list[Any]", value)})
+        kinds = sorted({kind_of(element) for element in islice(cast("list[Any]", value), _MAX_SAMPLED)})
         if not kinds or "object" in kinds or "array" in kinds:
             return type_of({"type": "array"})
         return type_of({"type": "array", "items": {"type": kinds}})
@@ -169,7 +200,7 @@ def follow_type(whole: Type, path: Sequence[Segment], name: str) -> Type:
             return UNKNOWN
         if isinstance(segment, Star):
             if not may_be(whole, "array"):
-                raise PathError(f"{name} gives {describe_type(whole)}, and [*] needs a list")
+                raise PathError(f"{shorten(name, _MAX_SHOWN)} gives {describe_type(whole)}, and [*] needs a list")
             return list_of(follow_type(elements_of(whole), path[position + 1 :], f"{name}[*]"))
         whole = _follow_segment(whole, segment, name)
         name += render_segment(segment)
@@ -177,19 +208,19 @@ def follow_type(whole: Type, path: Sequence[Segment], name: str) -> Type:
 
 
 def _follow_segment(whole: Type, segment: str | int, name: str) -> Type:
-    found: list[Alternative] = []
-    known = False
+    parts: list[Type] = []
     for alternative in whole:
         part = _part(alternative, segment)
         if part is None:
             continue
         if not part:
             return UNKNOWN
-        known = True
-        found.extend(part)
-    if known:
-        return tuple(found[:_MAX_ALTERNATIVES])
-    raise _no_part(whole, segment, name)
+        parts.append(part)
+    if not parts:
+        raise _no_part(whole, segment, name)
+    if len(parts) == 1:
+        return parts[0]  # the same object for the same schema, so that verdicts on it can be kept
+    return tuple([alternative for part in parts for alternative in part][:_MAX_ALTERNATIVES])
 
 
 def _part(alternative: Alternative, segment: str | int) -> Type | None:
@@ -202,6 +233,8 @@ def _part(alternative: Alternative, segment: str | int) -> Type | None:
     if kind != "object":
         return None
     schema = alternative.schema
+    if "patternProperties" in schema:
+        return UNKNOWN
     properties = schema.get("properties")
     key = str(segment)
     if isinstance(properties, Mapping) and properties:
@@ -211,23 +244,19 @@ def _part(alternative: Alternative, segment: str | int) -> Type | None:
         extra = schema.get("additionalProperties", False)
     else:
         extra = schema.get("additionalProperties", True)
-    if extra is False and "patternProperties" not in schema:
-        return None
-    return type_of(extra, alternative.root)
+    return None if extra is False else type_of(extra, alternative.root)
 
 
 def _no_part(whole: Type, segment: str | int, name: str) -> PathError:
-    path = render_segment(segment)
+    name, path = shorten(name, _MAX_SHOWN), shorten(render_segment(segment))
     if may_be(whole, "array"):
         return PathError(
-            f"{name} gives a list, and `{segment}` is a key",
+            f"{name} gives a list, and `{shorten(str(segment))}` is a key",
             f"take one element, {{{{{name}[0]{path}}}}}, or all of them, {{{{{name}[*]{path}}}}}",
         )
     keys = property_names(whole)
     if not keys:
         return PathError(f"{name} gives {describe_type(whole)}, which has no part {path}")
-    from planloom.plan.suggest import did_you_mean
-
     shown = ", ".join(f"`{shorten(key, 40)}`" for key in keys[:12])
     hint = did_you_mean(str(segment), keys) or f"it has {shown}{' …' if len(keys) > 12 else ''}"
     return PathError(f"{name} has no key `{shorten(str(segment), 60)}`", hint)
@@ -243,26 +272,63 @@ def property_names(whole: Type) -> list[str]:
     return list(names)
 
 
-def fits(source: Type, target: Type, depth: int = 0) -> bool:
+def fits(source: Type, target: Type) -> bool:
     """Return whether some value of type `source` could be accepted where `target` is asked for."""
-    if not source or not target or depth > _MAX_DEPTH:
+    return Fitting().fits(source, target)
+
+
+class Fitting:
+    """Compares types, as many as its budget lasts for. Past it everything fits: the call itself will tell."""
+
+    def __init__(self) -> None:
+        self._all_left = _MAX_COMPARISONS
+        self._left = 0
+
+    def fits(self, source: Type, target: Type) -> bool:
+        """Return whether some value of type `source` could be accepted where `target` is asked for."""
+        self._left = granted = min(_MAX_COMPARISONS_EACH, self._all_left)
+        answer = self._fits(source, target, 0)
+        self._all_left -= granted - max(self._left, 0)
+        return answer
+
+    def _fits(self, source: Type, target: Type, depth: int) -> bool:
+        if not source or not target or depth > _MAX_DEPTH or (source is target and depth):
+            return True
+        real = [alternative for alternative in source if _kind(alternative) != "null"] or list(source)
+        return any(self._alternative_fits(given, wanted, depth) for given in real for wanted in target)
+
+    def _alternative_fits(self, given: Alternative, wanted: Alternative, depth: int) -> bool:
+        self._left -= 1
+        if self._left < 0:
+            return True
+        have, want = _kind(given), _kind(wanted)
+        if have != want and {have, want} != {"integer", "number"}:
+            return False
+        given_values, wanted_values = _values(given), _values(wanted)
+        if given_values is not None and wanted_values is not None:
+            return any(value in wanted_values for value in given_values)
+        if have == "array":
+            return self._fits(_elements(given), _elements(wanted), depth + 1)
+        if have == "object":
+            return self._object_fits(given, wanted, depth)
         return True
-    real = [alternative for alternative in source if _kind(alternative) != "null"] or list(source)
-    return any(_alternative_fits(given, wanted, depth) for given in real for wanted in target)
+
+    def _object_fits(self, given: Alternative, wanted: Alternative, depth: int) -> bool:
+        for key in cast("Iterable[Any]", wanted.schema.get("required", ())):
+            if isinstance(key, str) and _part(given, key) is None:
+                return False
+        properties = wanted.schema.get("properties")
+        if not isinstance(properties, Mapping):
+            return True
+        for key, schema in cast("Mapping[str, Any]", properties).items():
+            have = _part(given, key)
+            if have and not self._fits(have, type_of(schema, wanted.root), depth + 1):
+                return False
+        return True
 
 
-def _alternative_fits(given: Alternative, wanted: Alternative, depth: int) -> bool:
-    have, want = _kind(given), _kind(wanted)
-    if have != want and {have, want} != {"integer", "number"}:
-        return False
-    given_values, wanted_values = _values(given), _values(wanted)
-    if given_values is not None and wanted_values is not None:
-        return any(value in wanted_values for value in given_values)
-    if have == "array":
-        return fits(_elements(given), _elements(wanted), depth + 1)
-    if have == "object":
-        return _object_fits(given, wanted, depth)
-    return True
+_MAX_COMPARISONS_EACH: Final = 1_000
+_MAX_COMPARISONS: Final = 200_000
 
 
 def _values(alternative: Alternative) -> Sequence[Any] | None:
@@ -271,20 +337,6 @@ def _values(alternative: Alternative) -> Sequence[Any] | None:
         return [schema["const"]]
     values = schema.get("enum")
     return cast("Sequence[Any]", values) if isinstance(values, Sequence) else None
-
-
-def _object_fits(given: Alternative, wanted: Alternative, depth: int) -> bool:
-    for key in cast("Iterable[Any]", wanted.schema.get("required", ())):
-        if isinstance(key, str) and _part(given, key) is None:
-            return False
-    properties = wanted.schema.get("properties")
-    if not isinstance(properties, Mapping):
-        return True
-    for key, schema in cast("Mapping[str, Any]", properties).items():
-        have = _part(given, key)
-        if have and not fits(have, type_of(schema, wanted.root), depth + 1):
-            return False
-    return True
 
 
 def describe_type(whole: Type) -> str:

@@ -6,8 +6,9 @@ in. It looks at one step alone and knows neither the other steps nor any tool.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from planloom.plan.conditions import Condition, ConditionError, read_condition
 from planloom.plan.issues import IssueCode, pointer, shorten
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from planloom.plan.model import Step
 
 Place = tuple[str | int, ...]
+_MAX_PROBLEMS: Final = 100
+"""Number of problems that are kept for one value; who has more does not read them."""
 
 
 class Binding(NamedTuple):
@@ -62,9 +65,10 @@ class Wiring:
         found: list[tuple[Place, Reference, bool]] = []
         for field, bindings in (("args", self.args), ("for_each", self.for_each)):
             for place, source in bindings:
-                whole = isinstance(source, Reference)
-                for reference in (source,) if whole else source.references:
-                    found.append(((field, *place), reference, whole))
+                if isinstance(source, Reference):
+                    found.append(((field, *place), source, True))
+                else:
+                    found.extend(((field, *place), reference, False) for reference in source.references)
         if self.when is not None:
             found.extend((("when",), reference, True) for reference in self.when.references)
         return found
@@ -80,11 +84,10 @@ def read_wiring(step: Step, limits: Limits = DEFAULT_LIMITS) -> Wiring:
     bindings: list[Binding] = []
     problems: list[Problem] = []
     for name, value in args.items():
-        kind = type(value)
-        if kind is str:
+        if type(value) is str:
             if "{{" in value:
                 _read_text(value, (name,), bindings, problems, limits)
-        elif kind is dict or kind is list:
+        elif type(value) is dict or type(value) is list:
             flat = False
             _read_container(value, (name,), bindings, problems, limits)
     if step.when is None and step.for_each is None:
@@ -95,16 +98,13 @@ def read_wiring(step: Step, limits: Limits = DEFAULT_LIMITS) -> Wiring:
     for_each: list[Binding] = []
     if step.for_each is not None:
         for_each, found = read_bindings(step.for_each, limits)
-        problems.extend(_prefixed(found, "for_each"))
-        problems.extend(_fan_out_problems(step.for_each, for_each, limits))
+        problems.extend(_prefixed(found or _fan_out_problems(step.for_each, for_each, limits), "for_each"))
     when = None
     if step.when is not None:
         try:
             when = read_condition(step.when, limits)
-        except ConditionError as error:
-            problems.append(Problem("bad-condition", ("when",), error.message, error.hint))
-        except ReferenceSyntaxError as error:
-            problems.append(Problem("bad-reference", ("when",), error.message, error.hint))
+        except (ConditionError, ReferenceSyntaxError) as error:
+            problems.append(Problem(error.code, ("when",), error.message, error.hint))
     operands = [operand for reference in (when.references if when else ()) for operand in reference.operands]
     return Wiring(
         tuple(bindings), tuple(for_each), when, tuple(problems), _step_ids([*bindings, *for_each], operands), flat
@@ -127,7 +127,10 @@ def _read_text(text: str, place: Place, bindings: list[Binding], problems: list[
     try:
         source = read_template(text, max_references=limits.references)
     except ReferenceSyntaxError as error:
-        problems.append(Problem("bad-reference", place, error.message, error.hint))
+        if len(problems) < _MAX_PROBLEMS:
+            problems.append(Problem(error.code, place, error.message, error.hint))
+        elif len(problems) == _MAX_PROBLEMS:
+            problems.append(Problem("bad-reference", place, "this and later references cannot be read", None))
     else:
         if source is not None:
             bindings.append(Binding(place, source))
@@ -136,44 +139,66 @@ def _read_text(text: str, place: Place, bindings: list[Binding], problems: list[
 def _read_container(
     container: Any, start: Place, bindings: list[Binding], problems: list[Problem], limits: Limits
 ) -> None:
-    """Read a nested value without recursion, so that depth is a limit and never a crash."""
-    pending: list[tuple[Any, Place]] = [(container, start)]
+    place: list[str | int] = list(start)
+    try:
+        for element in walk_leaves(container, place, limits):
+            if type(element) is str and "{{" in element:
+                _read_text(element, tuple(place), bindings, problems, limits)
+    except LimitError as error:
+        problems.append(Problem("limit", start, str(error), None))
+
+
+class LimitError(ValueError):
+    """A value is nested too deep or has too long a key; the message says which."""
+
+
+def walk_leaves(container: Any, place: list[str | int], limits: Limits = DEFAULT_LIMITS) -> Iterator[Any]:
+    """Yield everything inside a JSON value that is no object and no list, in the order of its text.
+
+    While a leaf is looked at, `place` says where it is. Works without recursion, so that depth is a limit
+    and never a crash, and holds one iterator per level, however long the lists are. Raises `LimitError`.
+    """
+    place.append("")
+    pending = [_entries(container)]
+    longest = limits.name_chars
     while pending:
-        value, place = pending.pop()
-        if len(place) - len(start) >= limits.depth:
-            problems.append(Problem("limit", start, f"nested deeper than {limits.depth} levels", None))
-            return
-        for key, element in value.items() if isinstance(value, dict) else enumerate(value):
-            kind = type(element)
-            if kind is str:
-                if "{{" in element:
-                    _read_text(element, (*place, key), bindings, problems, limits)
-            elif kind is dict or kind is list:
-                if type(key) is str and len(key) > limits.name_chars:
-                    problems.append(
-                        Problem(
-                            "limit",
-                            start,
-                            f"the key `{shorten(key, 40)}` has more than {limits.name_chars} characters",
-                            None,
-                        )
-                    )
-                    return
-                pending.append((element, (*place, key)))
+        for key, element in pending[-1]:
+            place[-1] = key
+            if type(key) is str and len(key) > longest:
+                raise LimitError(f"the key `{shorten(key, 40)}` has more than {longest} characters")
+            if type(element) is dict or type(element) is list:
+                if len(pending) >= limits.depth:
+                    raise LimitError(f"nested deeper than {limits.depth} levels")
+                if element:
+                    pending.append(_entries(element))
+                    place.append("")
+                    break
+            else:
+                yield element
+        else:
+            pending.pop()
+            place.pop()
+
+
+def _entries(container: Any) -> Iterator[tuple[str | int, Any]]:
+    if isinstance(container, dict):
+        return iter(cast("dict[str, Any]", container).items())
+    return enumerate(cast("list[Any]", container))
 
 
 def _fan_out_problems(value: Any, bindings: list[Binding], limits: Limits) -> list[Problem]:
     if isinstance(value, list):
-        count = len(value)  # pyright: ignore[reportUnknownArgumentType]
+        count = len(cast("list[Any]", value))
         if count > limits.fan_out:
-            return [Problem("limit", ("for_each",), f"{count} elements are more than {limits.fan_out}", None)]
+            message = f"{count:,} elements are more than {limits.fan_out:,} (limit `fan_out`)"
+            return [Problem("limit", (), message, None)]
         return []
     if bindings and isinstance(bindings[0].source, Reference):
         return []
     return [
         Problem(
             "for-each-not-a-list",
-            ("for_each",),
+            (),
             "`for_each` takes a list, or one reference to a list",
             'write "for_each": "{{step.output.items}}" or "for_each": ["a", "b"]',
         )
@@ -198,5 +223,6 @@ def _step_ids(bindings: list[Binding], operands: list[Operand] | None = None) ->
 
 
 def place_pointer(*segments: str | int) -> str:
-    """Return a JSON pointer for a place, with over-long keys shortened so that no message explodes."""
-    return pointer(*(shorten(s, DEFAULT_LIMITS.name_chars) if isinstance(s, str) else s for s in segments))
+    """Return a JSON pointer for a place; over-long keys are cut, so that no message explodes."""
+    longest = DEFAULT_LIMITS.name_chars
+    return pointer(*(shorten(s, longest) if isinstance(s, str) and len(s) > longest else s for s in segments))

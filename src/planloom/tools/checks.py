@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from planloom.errors import PlanCycleError, PlanValidationError
 from planloom.plan.graph import graph_of
@@ -18,6 +18,7 @@ from planloom.plan.validation import inspect_plan
 from planloom.tools.toolbox import Toolbox, ToolboxLike
 
 _MAX_KEY_CHARS: Final = 4_000
+_MAX_KEY_PARTS: Final = 500
 _MAX_KEPT: Final = 8
 
 
@@ -72,8 +73,27 @@ def _key(tools: Toolbox | None, inputs: Mapping[str, Any] | None, limits: Limits
     """Return what a verdict depends on besides the plan, or None when it is not worth keeping."""
     if not inputs:
         return tools, "", limits
+    if not _is_small(inputs):
+        return None
     try:
         written = json.dumps(dict(inputs), sort_keys=True)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         return None
     return (tools, written, limits) if len(written) <= _MAX_KEY_CHARS else None
+
+
+def _is_small(inputs: Mapping[str, Any]) -> bool:
+    """Return whether `inputs` has few parts at any depth, which a value that contains itself has not."""
+    pending: list[Any] = [inputs]
+    for _ in range(_MAX_KEY_PARTS):
+        if not pending:
+            return True
+        value = pending.pop()
+        if isinstance(value, dict):
+            value = list(cast("dict[Any, Any]", value).values())
+        if isinstance(value, list):
+            elements = cast("list[Any]", value)
+            if len(elements) > _MAX_KEY_PARTS:
+                return False
+            pending.extend(elements)
+    return False

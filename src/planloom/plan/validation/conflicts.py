@@ -8,18 +8,21 @@ looked at is said.
 
 from __future__ import annotations
 
+import posixpath
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 from planloom.plan.issues import shorten
 from planloom.plan.model import Step
-from planloom.plan.references import follow_path, read_template
+from planloom.plan.references import STAR, Template, follow_path, read_template
 from planloom.plan.tool_spec import ToolSpec
 from planloom.plan.validation.inspection import Inspection
 
+_FILE: Final = "file:"
 _HOLE = re.compile(r"\{(\w+)\}")
+_MAX_BITS: Final = 1_000
 _MAX_VISITS: Final = 2_000_000
 _MAX_OPEN_WRITERS: Final = 50
 
@@ -62,7 +65,7 @@ def check_conflicts(inspection: Inspection) -> None:
 def _writers(inspection: Inspection, position: int, step: Step, tool: ToolSpec) -> list[Writer]:
     found: list[Writer] = []
     for template in tool.writes:
-        resource, is_open, per_element = _fill(inspection, template, step)
+        resource, is_open, per_element = _fill(inspection, template, step, tool)
         found.append(Writer(position, resource, is_open))
         if step.for_each is not None and not per_element and not is_open:
             _report_elements(inspection, position, step, resource)
@@ -80,39 +83,67 @@ def _report_elements(inspection: Inspection, position: int, step: Step, resource
     )  # fmt: skip
 
 
-def _fill(inspection: Inspection, template: str, step: Step) -> tuple[str, bool, bool]:
+def _fill(inspection: Inspection, template: str, step: Step, tool: ToolSpec) -> tuple[str, bool, bool]:
     """Return the resource, whether a reference leaves its end open, and whether it differs per element."""
     filled: list[str] = []
     position = 0
     for hole in _HOLE.finditer(template):
         filled.append(template[position : hole.start()])
         position = hole.end()
-        known, value, per_element = _argument(inspection, step.args.get(hole[1]))
-        if not known:
-            return "".join(filled), True, per_element
+        name = hole[1]
+        known, value, per_element = _argument(
+            inspection, step.args[name] if name in step.args else _default(tool, name)
+        )
         filled.append(value)
+        if not known:
+            return _normal_start("".join(filled)), True, per_element
     filled.append(template[position:])
-    return "".join(filled), False, False
+    return _normal("".join(filled)), False, False
+
+
+def _normal(resource: str) -> str:
+    """Return one spelling for every way to write the same file."""
+    if resource.startswith(_FILE) and len(resource) > len(_FILE):
+        return _FILE + posixpath.normpath(resource[len(_FILE) :])
+    return resource
+
+
+def _normal_start(resource: str) -> str:
+    """Return the known start of a resource without what one spelling has and another has not."""
+    while resource.startswith(f"{_FILE}./"):
+        resource = _FILE + resource[len(_FILE) + 2 :]
+    return resource
+
+
+def _default(tool: ToolSpec, name: str) -> Any:
+    properties = tool.parameters.get("properties")
+    schema = cast("Mapping[str, Any]", properties).get(name) if isinstance(properties, Mapping) else None
+    return cast("Mapping[str, Any]", schema).get("default") if isinstance(schema, Mapping) else None
 
 
 def _argument(inspection: Inspection, value: Any) -> tuple[bool, str, bool]:
+    """Return whether the argument is known, its text as far as it is, and whether it differs per element."""
     if not isinstance(value, str):
-        return (True, str(value), False) if isinstance(value, int | float | None) else (False, "", False)
+        is_short = isinstance(value, float | None) or (isinstance(value, int) and value.bit_length() <= _MAX_BITS)
+        return (True, str(value), False) if is_short else (False, "", False)
     try:
         source = read_template(value)
         if source is None:
             return True, value, False
-        parts = getattr(source, "parts", (source,))
+        parts = source.parts if isinstance(source, Template) else (source,)
         texts: list[str] = []
         for part in parts:
             if isinstance(part, str):
                 texts.append(part)
                 continue
             operand = part.operands[0]
-            if operand.facet != "inputs" or len(part.operands) > 1:
-                return False, "", any(one.facet in ("item", "index") for one in part.operands)
+            if operand.facet != "inputs" or len(part.operands) > 1 or STAR in operand.path:
+                return False, "".join(texts), any(one.facet in ("item", "index") for one in part.operands)
             name = str(operand.path[0])
-            texts.append(str(follow_path(inspection.inputs[name], operand.path[1:], name)))
+            found = follow_path(inspection.inputs[name], operand.path[1:], name)
+            if not isinstance(found, str):
+                return False, "".join(texts), False
+            texts.append(found)
         return True, "".join(texts), False
     except (ValueError, LookupError):
         return False, "", False  # a bad reference, which is an issue of its own
@@ -142,6 +173,7 @@ class _ParallelSearch:
                     self._report(earlier, later, resource, None)
 
     def report_open_resources(self, writers: Sequence[Writer]) -> None:
+        """Report each writer of an unknown resource once, with the first other that it may meet."""
         open_writers = [writer for writer in writers if writer.is_open]
         seen: set[tuple[int, int]] = set()
         for writer in open_writers[:_MAX_OPEN_WRITERS]:
@@ -149,26 +181,25 @@ class _ParallelSearch:
             related |= self._reach(writer.position, self.graph.dependencies, len(self.rank))
             for other in writers:
                 self._spend(1)
-                if other.position in related or other.position == writer.position:
-                    continue
-                if not _may_meet(writer, other):
+                if other.position in related or not _may_meet(writer, other):
                     continue
                 pair = (min(writer.position, other.position), max(writer.position, other.position))
                 if pair not in seen:
                     seen.add(pair)
                     self._report(*pair, writer.resource + "…", "order them with `depends_on` if they may meet")
+                break
         if len(open_writers) > _MAX_OPEN_WRITERS:
             raise _BudgetSpentError
 
     def _reach(self, start: int, edges: Sequence[Sequence[int]], last_rank: int) -> set[int]:
-        """Return the steps that can be reached from `start`, not looking behind `last_rank`."""
+        """Return the steps that can be reached from `start`, itself too, not looking behind `last_rank`."""
         reached = {start}
         pending = [start]
         while pending:
             position = pending.pop()
+            self._spend(1 + len(edges[position]))
             for following in edges[position]:
                 if following not in reached and self.rank[following] <= last_rank:
-                    self._spend(1)
                     reached.add(following)
                     pending.append(following)
         return reached

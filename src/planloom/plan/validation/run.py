@@ -1,4 +1,4 @@
-"""The order of the passes, and the pause of the garbage collector around them."""
+"""The order of the passes."""
 
 from __future__ import annotations
 
