@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import planloom
 from planloom.plan import events
 from planloom.plan.issues import ISSUE_CODES
@@ -15,16 +17,23 @@ from planloom.plan.state import TRANSITIONS
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
-def test_readme_example_runs(tmp_path: Path) -> None:
-    """The Python example of the README runs as it stands and prints what its comment says."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    (snippet,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+SNIPPETS = [
+    pytest.param(snippet, id=f"{page.name}-{number}")
+    for page in PAGES
+    for number, snippet in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL))
+]
+
+
+@pytest.mark.parametrize("snippet", SNIPPETS)
+def test_snippet_runs(snippet: str, tmp_path: Path) -> None:
+    """Every Python snippet runs as it stands and prints what the comments behind its prints say."""
     script = tmp_path / "example.py"
     script.write_text(snippet, encoding="utf-8")
     done = subprocess.run([sys.executable, "-W", "error", script], capture_output=True, text=True, timeout=60)
-    expected = re.search(r"# (succeeded .*)", snippet)
-    assert expected is not None
-    assert (expected[1] + "\n", "") == (done.stdout, done.stderr)
+    expected = re.findall(r"print\(.*\)  # (.*)", snippet)
+    assert expected, "a snippet shows what it prints"
+    assert ("".join(f"{line}\n" for line in expected), "") == (done.stdout, done.stderr)
 
 
 def test_readme_begins_with_the_two_commands() -> None:

@@ -25,7 +25,7 @@ from planloom.plan.state import RunStatus
 
 PathLike = str | os.PathLike[str]
 
-_MODEL_VARIABLES = ("GROQ_API_KEY", "OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY")
+_MODEL_VARIABLES = ("GROQ_API_KEY", "OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GOOGLE_API_KEY", "MISTRAL_API_KEY")
 
 
 @dataclass(frozen=True, slots=True)

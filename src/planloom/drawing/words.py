@@ -11,8 +11,8 @@ import reprlib
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
+from html import escape
 from typing import Final, Literal
-from xml.sax.saxutils import escape
 
 Face = Literal["plain", "bold", "mono"]
 
@@ -88,7 +88,7 @@ def _cleaned(text: str) -> Iterable[str]:
 
 def escape_xml(text: str) -> str:
     """Return cleaned text for an element or a double-quoted attribute, in XML and in HTML alike."""
-    return escape(text, {'"': "&quot;", "'": "&#39;"})
+    return escape(text)
 
 
 @lru_cache(maxsize=4096)
