@@ -9,15 +9,22 @@ export UV_PYTHON_DOWNLOADS := never
 
 setup: $(VENV)/.ready
 
-$(VENV)/.ready: pyproject.toml uv.lock
+$(UV):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Planloom needs Python 3.11 or newer: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@test -x $(UV) || $(BIN)/python -m pip install --quiet uv
+	@$(BIN)/python -m pip install --quiet uv
+
+$(VENV)/.ready: pyproject.toml uv.lock $(UV)
 	$(UV) sync --quiet --locked --inexact --all-extras
+	@touch $@ $(VENV)/.demo
+
+# the demo needs neither the model providers' libraries nor the tools of development
+$(VENV)/.demo: pyproject.toml uv.lock $(UV)
+	$(UV) sync --quiet --locked --inexact --no-dev --extra analysis
 	@touch $@
 
-demo: setup
+demo: $(VENV)/.demo
 	$(BIN)/planloom analyse examples/sales.csv --output sales.report.html
 
 test: setup

@@ -8,6 +8,11 @@
     ├── ArgumentsError             a tool was called with arguments that do not fit its schema
     ├── Retry                      raised *by a tool*: try this call again, after so many seconds
     ├── DataError                  a file or table cannot be read as what it should be
+    ├── ModelError                 a model's provider failed: which model, what, after how many tries
+    │   ├── ModelKeyError          no key for the provider; a `UsageError` as well
+    │   ├── ModelRateLimitError    too many requests, or the account's quota is used up
+    │   ├── ModelTimeoutError      no first token in time, or no end in time
+    │   └── ModelReplyError        what came is no reply: cut, malformed, refused, empty, at the length limit
     ├── PlanValidationError        a plan has errors; `.issues` lists all of them
     │   ├── PlanFormatError        the text is not JSON, or holds no list of steps
     │   └── PlanCycleError         steps wait for each other; `.cycle` is the whole circle
@@ -20,9 +25,10 @@ and a step's failure is a value in the run. Messages may end with a line that be
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from planloom.models.base import ModelReply
     from planloom.plan.issues import Issue
     from planloom.plan.results import RunResult
 
@@ -116,3 +122,104 @@ class StepExecutionError(PlanloomError):
     def __init__(self, result: RunResult) -> None:
         super().__init__(result.explain())
         self.result = result
+
+
+class ModelError(PlanloomError):
+    """A model's provider failed, and trying again did not help or was not worth it.
+
+    `model` is the model's name, `tries` how many requests were sent, `status` the HTTP status (or None), and
+    `detail` what the provider said, shortened, with every known secret taken out; it may be empty.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        model: str = "",
+        tries: int = 1,
+        status: int | None = None,
+        detail: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.model = model
+        self.tries = tries
+        self.status = status
+        self.detail = detail
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (type(self), str(self), dict(self.__dict__))
+
+
+class ModelKeyError(ModelError, UsageError):
+    """The provider needs a key and none was found. The message names the variable and the extra."""
+
+
+class ModelRateLimitError(ModelError):
+    """The provider refused the request for its rate limit, or because the account's quota is used up.
+
+    `retry_after_s` is how many seconds the provider asked to wait, or None when it did not say.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after_s: float | None = None,
+        model: str = "",
+        tries: int = 1,
+        status: int | None = None,
+        detail: str = "",
+    ) -> None:
+        super().__init__(message, model=model, tries=tries, status=status, detail=detail)
+        self.retry_after_s = retry_after_s
+
+
+class ModelTimeoutError(ModelError):
+    """The first token, or the end of the reply, did not come in time. `limit_s` is the limit that ran out."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        limit_s: float | None = None,
+        model: str = "",
+        tries: int = 1,
+        status: int | None = None,
+        detail: str = "",
+    ) -> None:
+        super().__init__(message, model=model, tries=tries, status=status, detail=detail)
+        self.limit_s = limit_s
+
+
+class ModelReplyError(ModelError):
+    """Something came, and it is not a whole reply.
+
+    `reason` is "cut" (the stream broke off), "malformed" (not the provider's format), "refusal", "empty" or
+    "length" (stopped at the limit of output tokens). `text` is what had come until then. `reply` is the reply with
+    its usage where the provider ended it properly (refusal, empty, length), else None.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: Literal["cut", "malformed", "refusal", "empty", "length"],
+        text: str = "",
+        reply: ModelReply | None = None,
+        model: str = "",
+        tries: int = 1,
+        status: int | None = None,
+        detail: str = "",
+    ) -> None:
+        super().__init__(message, model=model, tries=tries, status=status, detail=detail)
+        self.reason = reason
+        self.text = text
+        self.reply = reply
+
+
+def _restored(kind: type[ModelError], message: str, state: dict[str, Any]) -> ModelError:
+    """Build a model error again from a pickle, without its constructor."""
+    error = kind.__new__(kind, message)
+    error.args = (message,)
+    error.__dict__.update(state)
+    return error
