@@ -1,0 +1,31 @@
+"""What does a run cost when many go on at once? A thousand concurrent runs of one validated plan of ten steps."""
+
+from __future__ import annotations
+
+import asyncio
+
+from bench.floors import graph_by_hand, no_work, run_by_hand
+from bench.measure import PROCESSOR, Row, compare, on_loop
+from bench.overhead import TOOLBOX
+from planloom import execute_plan, validate_plan
+from planloom.testing import layered
+
+
+def rows(*, tiny: bool = False) -> list[Row]:
+    """Measure all runs together on one loop."""
+    count, pairs = (3, 2) if tiny else (1_000, 8)
+    plan = layered(2, 5)
+    validate_plan(plan, TOOLBOX)
+    graph = graph_by_hand(plan)
+
+    async def by_hand() -> None:
+        await asyncio.gather(*[run_by_hand(graph, no_work) for _ in range(count)])
+
+    async def run() -> None:
+        results = await asyncio.gather(*[execute_plan(plan, TOOLBOX) for _ in range(count)])
+        assert all(result.status == "succeeded" for result in results)
+
+    with asyncio.Runner() as runner:
+        compared = compare(on_loop(runner, by_hand, PROCESSOR), on_loop(runner, run, PROCESSOR), pairs)
+    question = f"{count:,} concurrent runs of {len(plan.steps)} no-op steps"
+    return [compared.row(question, per=count * len(plan.steps), unit="µs/step", scale=1e6)]
