@@ -4,6 +4,8 @@ Timing never decides a test here: work is bounded by a deadline far above what a
 a multiple of the text. What the answer is matters less than that there is one.
 """
 
+# ruff: noqa: E501, UP031 - one enemy is one line, and JSON is full of braces
+
 from __future__ import annotations
 
 import json

@@ -42,8 +42,20 @@ def test_references_are_dependencies() -> None:
     """In args, when and for_each, declared or not."""
     plan = Plan.from_json(
         [
-            {"id": "z", "tool": "t", "args": {"x": [{"y": "{{a.output.k}} {{b.status}}"}]}, "depends_on": [], "when": "{{c}} > 1"},
-            {"id": "y", "tool": "t", "args": {"x": "{{item}}"}, "depends_on": ["a"], "for_each": "{{d.output ?? z.output}}"},
+            {
+                "id": "z",
+                "tool": "t",
+                "args": {"x": [{"y": "{{a.output.k}} {{b.status}}"}]},
+                "depends_on": [],
+                "when": "{{c}} > 1",
+            },
+            {
+                "id": "y",
+                "tool": "t",
+                "args": {"x": "{{item}}"},
+                "depends_on": ["a"],
+                "for_each": "{{d.output ?? z.output}}",
+            },
             *[{"id": name, "tool": "t", "args": {}, "depends_on": []} for name in "abcd"],
         ]
     )

@@ -3,6 +3,8 @@
 A case is data: what is done, to which plan, and every issue that must follow, no more and no less.
 """
 
+# ruff: noqa: E501 - one kind of damage is one line
+
 from __future__ import annotations
 
 import copy
@@ -30,7 +32,11 @@ def read_toolbox() -> Toolbox:
     specs = json.loads((FIXTURES / "tools.json").read_text(encoding="utf-8"))
     tools: list[Tool] = []
     for spec in specs:
-        facts = {name: spec[name] for name in ("name", "description", "read_only", "idempotent", "open_world") if name in spec}
+        facts = {
+            name: spec[name]
+            for name in ("name", "description", "read_only", "idempotent", "open_world")
+            if name in spec
+        }
         writes = tuple(spec.get("writes", ()))
         tools.append(
             Tool.from_schema(
@@ -80,6 +86,7 @@ def also(*functions: Damage) -> Damage:
     return lambda plan: [function(plan) for function in functions]
 
 
+# fmt: off
 # -- fields that are missing
 add("no id", CHAIN, cut("steps", 2, "id"), "missing-field /steps/2/id", "unknown-reference /answer/summary")
 add("an empty id", CHAIN, put("steps", 2, "id", value=""), "missing-field /steps/2/id", "unknown-reference /answer/summary")
@@ -269,10 +276,14 @@ add("too many references in one text", CHAIN, put("steps", 0, "args", "query", v
 add("an answer that leaves a step out", CHAIN, put("answer", value="{{read.output.text}}"), "unused-step /steps/2 ?")
 
 
+# fmt: on
+
+
 @damage("a circle of 50 by depends_on", EMPTY, "cycle /steps/0")
 def circle_by_dependencies(plan: dict[str, Any]) -> None:
     plan["steps"] = [
-        {"id": f"s{i}", "description": "d", "tool": "ping", "args": {}, "depends_on": [f"s{(i + 1) % 50}"]} for i in range(50)
+        {"id": f"s{i}", "description": "d", "tool": "ping", "args": {}, "depends_on": [f"s{(i + 1) % 50}"]}
+        for i in range(50)
     ]
 
 
@@ -311,5 +322,7 @@ def test_every_damage_is_found_at_its_place(number: int) -> None:
 
 def test_there_are_enough_kinds_of_damage() -> None:
     """The table is the proof; it must not shrink unnoticed."""
-    print(f"\n{len(MUTATIONS)} kinds of damage, {len({e.split()[0] for *_, expected in MUTATIONS for e in expected})} codes")
+    print(
+        f"\n{len(MUTATIONS)} kinds of damage, {len({e.split()[0] for *_, expected in MUTATIONS for e in expected})} codes"
+    )
     assert len(MUTATIONS) >= 170

@@ -1,5 +1,7 @@
 """JSON in: what is taken for a plan, what is refused, and that nothing written is lost."""
 
+
+
 from __future__ import annotations
 
 import copy
@@ -32,14 +34,22 @@ SHAPES: list[tuple[str, Any, dict[str, Any]]] = [
     ("a bare array", [STEP, OTHER], {"goal": "", "inputs": {}, "answer": MISSING}),
     ("a bare array as text", json.dumps([STEP, OTHER]), {"goal": "", "inputs": {}, "answer": MISSING}),
     ("a tuple of dicts", (STEP, OTHER), {"goal": "", "inputs": {}, "answer": MISSING}),
-    ("a list of Step", [Step("a", "t", {"x": "{{inputs.n}}"}, [], "d"), OTHER], {"goal": "", "inputs": {}, "answer": MISSING}),
+    (
+        "a list of Step",
+        [Step("a", "t", {"x": "{{inputs.n}}"}, [], "d"), OTHER],
+        {"goal": "", "inputs": {}, "answer": MISSING},
+    ),
     ("other kinds of mapping", OrderedDict(PLAN, steps=(MappingProxyType(STEP), OTHER)), {}),
     *[
         (f"under `{name}`", {"goal": "g", "inputs": {"n": 1}, name: [STEP, OTHER]}, {"answer": MISSING})
         for name in ("plan", "calls", "tasks", "nodes", "actions", "tool_calls", "my steps")
     ],
     ("wrapped once", {"plan": {"goal": "g", "inputs": {"n": 1}, "steps": [STEP, OTHER]}}, {"answer": MISSING}),
-    ("wrapped, with fields outside", {"goal": "g", "plan": {"inputs": {"n": 1}, "tasks": [STEP, OTHER]}}, {"answer": MISSING}),
+    (
+        "wrapped, with fields outside",
+        {"goal": "g", "plan": {"inputs": {"n": 1}, "tasks": [STEP, OTHER]}},
+        {"answer": MISSING},
+    ),
     ("wrapped twice", {"plan": {"steps": PLAN}}, {}),
     ("null for what is absent", {**PLAN, "version": None}, {}),
 ]
@@ -71,10 +81,20 @@ REFUSED: list[tuple[str, Any, str, str]] = [
     ("no list", '{"goal": "g", "answer": [1]}', "holds no list of steps", "wrong-field-type"),
     ("a list of inputs alone", '{"inputs": [1]}', "holds no list of steps", "wrong-field-type"),
     ("steps that are text", '{"steps": "a, b"}', "`steps` is a list of steps; this is the text", "wrong-field-type"),
-    ("steps that are null", '{"steps": null, "plan": []}', "`steps` is a list of steps; this is null", "wrong-field-type"),
+    (
+        "steps that are null",
+        '{"steps": null, "plan": []}',
+        "`steps` is a list of steps; this is null",
+        "wrong-field-type",
+    ),
     ("one step", STEP, "one step, not a list of steps", "wrong-field-type"),
     ("two lists", {"first": [], "second": []}, "several lists could be the steps", "wrong-field-type"),
-    ("wrapped too often", {"plan": {"plan": {"plan": {"plan": {"steps": []}}}}}, "holds no list of steps", "wrong-field-type"),
+    (
+        "wrapped too often",
+        {"plan": {"plan": {"plan": {"plan": {"steps": []}}}}},
+        "holds no list of steps",
+        "wrong-field-type",
+    ),
     ("too deep", "[" * 100_000, "nested too deep", "limit"),
     ("a file", 3, "not a int", "wrong-field-type"),
 ]
@@ -106,7 +126,7 @@ def test_what_was_given_is_copied() -> None:
     assert Plan.from_json(PLAN) == plan
 
 
-class Colour(str, enum.Enum):
+class Colour(enum.StrEnum):
     RED = "red"
 
 
@@ -156,7 +176,12 @@ def test_missing_description_and_depends_on_are_filled_in() -> None:
     """With the tool's name and the referenced steps, in the order in which they appear; each with a warning."""
     plan = Plan.from_json(
         [
-            {"id": "c", "tool": "t", "args": {"x": ["{{b}}", {"y": "{{a}} {{b}}"}], "z": "{{d.output}}"}, "when": "{{e.status}} == 1"},
+            {
+                "id": "c",
+                "tool": "t",
+                "args": {"x": ["{{b}}", {"y": "{{a}} {{b}}"}], "z": "{{d.output}}"},
+                "when": "{{e.status}} == 1",
+            },
             *[{**STEP, "id": name} for name in "abde"],
         ]
     )
@@ -193,7 +218,9 @@ def test_too_many_steps_are_a_limit() -> None:
     """The rest is not read, and that is said."""
     plan = Plan.from_json([{**STEP, "id": f"s{i}"} for i in range(5)], Limits(steps=3))
     assert 3 == len(plan.steps)
-    assert [("limit", "/steps")] == [(issue.code, issue.path) for issue in find_issues(plan, Toolbox([]), inputs={"n": 1})][-1:]
+    assert [("limit", "/steps")] == [
+        (issue.code, issue.path) for issue in find_issues(plan, Toolbox([]), inputs={"n": 1})
+    ][-1:]
 
 
 def test_defects_of_the_plan_itself_are_named() -> None:

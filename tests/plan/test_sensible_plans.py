@@ -1,8 +1,10 @@
 """Plans as a good planner model writes them, for tools as people write them: no false alarm, and slips are found."""
 
+# ruff: noqa: E501 - one step of a plan is one line
+
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypedDict
 
@@ -17,7 +19,7 @@ class Hit(BaseModel):
 
     title: str
     url: str
-    published: datetime.date | None = None
+    published: dt.date | None = None
 
 
 class SearchResult(BaseModel):
@@ -128,6 +130,7 @@ def step(id: str, tool: str, args: dict[str, Any], depends_on: str = "", **more:
     return {"id": id, "description": f"Do {id}", "tool": tool, "args": args, "depends_on": depends_on.split(), **more}
 
 
+# fmt: off
 SENSIBLE: dict[str, dict[str, Any]] = {
     "research with three sources": {
         "goal": "Compare what three sites say about heat pumps",
@@ -242,7 +245,8 @@ SENSIBLE: dict[str, dict[str, Any]] = {
             step("f", "ask_model", {"prompt": "<div>"}),
         ],
     },
-}  # fmt: skip
+}
+# fmt: on
 
 
 @pytest.mark.parametrize("name", SENSIBLE)
@@ -253,6 +257,7 @@ def test_sensible_plans_have_no_issue(name: str) -> None:
 
 
 # plan, step, argument, what a model wrote there, code, words that the message or hint must hold
+# fmt: off
 SLIPS: list[tuple[str, int, str, Any, str, str]] = [
     ("research with three sources", 1, "url", "{{search.output[0].url}}", "reference-path", "hits"),
     ("research with three sources", 1, "url", "{{search.hits[0].url}}", "bad-reference", "{{search.output.hits[0].url}}"),
@@ -277,6 +282,7 @@ SLIPS: list[tuple[str, int, str, Any, str, str]] = [
     ("nested literal arguments with references inside", 2, "filters", {"column": "a", "value": 1}, "argument-type", "put it into a list"),
     ("many files at once", 1, "path", "{{item.path}}", "reference-path", "item gives text"),
 ]
+# fmt: on
 
 
 @pytest.mark.parametrize(("name", "position", "argument", "value", "code", "words"), SLIPS, ids=str)

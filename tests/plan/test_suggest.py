@@ -1,5 +1,7 @@
 """The nearest known name: what a person would have meant, and nothing far-fetched."""
 
+# ruff: noqa: E501 - one case is one line
+
 from __future__ import annotations
 
 import pytest

@@ -1,8 +1,10 @@
 """Arguments against a tool's schema, with references that may stand for any value."""
 
+# ruff: noqa: E501 - one case is one line
+
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -33,7 +35,9 @@ B = {"type": "object", "properties": {"kind": {"const": "b"}, "m": {"type": "str
 EITHER = {"oneOf": [A, B]}
 TREE = {"$ref": "#/$defs/tree"}
 DEFS = {
-    "$defs": {"tree": {"type": "object", "properties": {"v": {"type": "integer"}, "kids": {"type": "array", "items": TREE}}}}
+    "$defs": {
+        "tree": {"type": "object", "properties": {"v": {"type": "integer"}, "kids": {"type": "array", "items": TREE}}}
+    }
 }
 
 # schema of the argument x, its value, what is wrong, further keys of the parameters
@@ -93,7 +97,9 @@ CASES: list[tuple[dict[str, Any], Any, list[str], dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("schema", "value", "expected", "root"), CASES, ids=str)
-def test_arguments_and_references(schema: dict[str, Any], value: Any, expected: list[str], root: dict[str, Any]) -> None:
+def test_arguments_and_references(
+    schema: dict[str, Any], value: Any, expected: list[str], root: dict[str, Any]
+) -> None:
     """A reference passes wherever some value would; what is written out is checked as the schema says."""
     assert expected == codes(schema, {"x": value}, **root)
 
@@ -132,7 +138,7 @@ def test_a_schema_that_cannot_be_compiled_checks_names_alone() -> None:
 
     class Odd:
         name, description, returns, read_only, writes, expected_s = "odd", "", None, False, (), None
-        parameters = {"type": "object", "properties": {"x": {"pattern": "(?P<n>a)(?P=n"}}, "required": ["x"]}
+        parameters: ClassVar = {"type": "object", "properties": {"x": {"pattern": "(?P<n>a)(?P=n"}}, "required": ["x"]}
 
     from planloom.plan.model import Plan
     from planloom.plan.validation import inspect_plan

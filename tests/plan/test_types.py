@@ -23,10 +23,14 @@ def object_of(*required: str, **properties: Any) -> dict[str, Any]:
 
 TREE = {
     "$ref": "#/$defs/tree",
-    "$defs": {"tree": {"type": "object", "properties": {"value": INTEGER, "children": list_of({"$ref": "#/$defs/tree"})}}},
+    "$defs": {
+        "tree": {"type": "object", "properties": {"value": INTEGER, "children": list_of({"$ref": "#/$defs/tree"})}}
+    },
 }
 ANY_TREE = {
-    "$defs": {"t": {"anyOf": [INTEGER, {"type": "object", "properties": {n: {"$ref": "#/$defs/t"} for n in "abcdefgh"}}]}},
+    "$defs": {
+        "t": {"anyOf": [INTEGER, {"type": "object", "properties": {n: {"$ref": "#/$defs/t"} for n in "abcdefgh"}}]}
+    },
     "$ref": "#/$defs/t",
 }
 

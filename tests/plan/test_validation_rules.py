@@ -1,5 +1,7 @@
 """Rules that hold for all issues: order, bounds, what is kept, what is checked without tools."""
 
+# ruff: noqa: E501 - one case is one line
+
 from __future__ import annotations
 
 import os
@@ -92,7 +94,10 @@ def test_the_verdict_is_kept_with_the_plan(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_without_a_toolbox_only_what_needs_none_is_checked() -> None:
     """Neither tools nor arguments nor types are complained about."""
-    plan = [step("a", tool="whatever"), {**step("b", ["a"]), "args": {"x": "{{a.output.anything}}", "y": "<your name>"}}]
+    plan = [
+        step("a", tool="whatever"),
+        {**step("b", ["a"]), "args": {"x": "{{a.output.anything}}", "y": "<your name>"}},
+    ]
     assert ["placeholder"] == codes(find_issues(plan))
     assert ["unknown-tool", "unknown-tool", "placeholder"] == codes(find_issues(plan, []))
 
@@ -113,7 +118,10 @@ def test_the_callers_inputs_stand_over_the_plans() -> None:
     text = Tool.from_schema(
         name="t", parameters={"type": "object", "properties": {"x": {"type": "string"}}}, function=never
     )
-    plan = {"inputs": {"a": 1}, "steps": [{**step("s"), "args": {"x": "{{inputs.a}}"}}, {**step("r"), "args": {"x": "{{inputs.b}}"}}]}
+    plan = {
+        "inputs": {"a": 1},
+        "steps": [{**step("s"), "args": {"x": "{{inputs.a}}"}}, {**step("r"), "args": {"x": "{{inputs.b}}"}}],
+    }
     assert ["reference-type", "unknown-reference"] == codes(find_issues(plan, [text]))
     assert [] == find_issues(plan, [text], inputs={"a": "text", "b": "more"})
     assert ["reference-type"] == codes(find_issues(plan, [text], inputs={"a": "text", "b": [1]}))
@@ -124,7 +132,10 @@ def test_errors_come_before_warnings_when_there_are_too_many() -> None:
     steps = [{"id": f"s{i}", "tool": "t", "args": {}, "depends_on": []} for i in range(50)]
     issues = find_issues([*steps, step("last", ["nobody"])], [TOOL], limits=Limits(issues=10))
     assert ["missing-field"] * 9 + ["unknown-dependency", "limit"] == codes(issues)
-    assert ("warning", "41 more issues are not listed (limit `issues`: 10)") == (issues[-1].severity, issues[-1].message)
+    assert ("warning", "41 more issues are not listed (limit `issues`: 10)") == (
+        issues[-1].severity,
+        issues[-1].message,
+    )
     issues = find_issues([step(f"s{i}", ["nobody"]) for i in range(50)], [TOOL], limits=Limits(issues=10))
     assert ["unknown-dependency"] * 10 + ["limit"] == codes(issues)
     assert "error" == issues[-1].severity
@@ -171,7 +182,9 @@ def test_warnings_alone_pass() -> None:
 def test_steps_from_python_are_checked_like_any_other() -> None:
     """A plan need not come from JSON."""
     plan = Plan((Step("a", "t", {"x": "{{b.output}}"}), Step("inputs", "u", timeout_s=3)))
-    assert {"unknown-dependency", "unknown-reference", "invalid-id", "unknown-tool"} == set(codes(find_issues(plan, [TOOL])))
+    assert {"unknown-dependency", "unknown-reference", "invalid-id", "unknown-tool"} == set(
+        codes(find_issues(plan, [TOOL]))
+    )
 
 
 def writer(position: int, path: Any, depends_on: list[str] | None = None, **more: Any) -> dict[str, Any]:

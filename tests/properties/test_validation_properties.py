@@ -1,5 +1,7 @@
 """Properties of reading and validation on random input: round trips, graphs against other algorithms, no surprises."""
 
+# ruff: noqa: E501, PT017 - strategies read best in one piece; an error is looked at where it is caught
+
 from __future__ import annotations
 
 import graphlib
@@ -10,8 +12,18 @@ from typing import Any
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from planloom import Issue, Plan, PlanCycleError, PlanFormatError, Step, Tool, Toolbox, critical_path, find_issues
-from planloom import topological_waves
+from planloom import (
+    Issue,
+    Plan,
+    PlanCycleError,
+    PlanFormatError,
+    Step,
+    Tool,
+    Toolbox,
+    critical_path,
+    find_issues,
+    topological_waves,
+)
 from planloom.plan.graph import graph_of
 from planloom.plan.paths import STAR, PathError, follow_path, render_segment
 from planloom.plan.references import Operand, Reference, ReferenceSyntaxError, Template, read_template
@@ -32,24 +44,38 @@ TOOLBOX = Toolbox(
             name="typed",
             parameters={
                 "type": "object",
-                "properties": {"n": {"type": "integer"}, "s": {"type": "string"}, "l": {"type": "array", "items": {"type": "integer"}}},
+                "properties": {
+                    "n": {"type": "integer"},
+                    "s": {"type": "string"},
+                    "l": {"type": "array", "items": {"type": "integer"}},
+                },
                 "required": ["n"],
             },
-            returns={"type": "object", "properties": {"n": {"type": "integer"}, "l": {"type": "array", "items": {"type": "integer"}}}},
+            returns={
+                "type": "object",
+                "properties": {"n": {"type": "integer"}, "l": {"type": "array", "items": {"type": "integer"}}},
+            },
             function=never,
             read_only=True,
         ),
         Tool.from_schema(
-            name="save", parameters={"type": "object", "properties": {"p": {"type": "string"}}}, writes=("file:{p}",), function=never
+            name="save",
+            parameters={"type": "object", "properties": {"p": {"type": "string"}}},
+            writes=("file:{p}",),
+            function=never,
         ),
     ]
 )
 
 # ---------------------------------------------------------------- references
 
-ids = st.from_regex(r"[A-Za-z_][A-Za-z0-9_-]{0,8}", fullmatch=True).filter(lambda name: name not in ("inputs", "item", "index"))
+ids = st.from_regex(r"[A-Za-z_][A-Za-z0-9_-]{0,8}", fullmatch=True).filter(
+    lambda name: name not in ("inputs", "item", "index")
+)
 keys = st.one_of(st.from_regex(r"[a-z_][a-z0-9_-]{0,6}", fullmatch=True), st.text(max_size=8))
-keys = keys.filter(lambda key: key.isprintable() or True).filter(lambda key: not any("\ud800" <= c <= "\udfff" for c in key))
+keys = keys.filter(lambda key: key.isprintable() or True).filter(
+    lambda key: not any("\ud800" <= c <= "\udfff" for c in key)
+)
 segments = st.one_of(keys, st.integers(-999, 999), st.just(STAR))
 paths = st.lists(segments, max_size=6).map(tuple)
 operands = st.one_of(
@@ -72,7 +98,9 @@ def test_a_written_reference_reads_as_itself(alternatives: list[Operand], before
     assert Reference(tuple(alternatives), text) == read_template(text)
 
 
-plain = st.text(st.characters(exclude_categories=["Cs"]), max_size=12).filter(lambda text: "{" not in text and not text.endswith("\\"))
+plain = st.text(st.characters(exclude_categories=["Cs"]), max_size=12).filter(
+    lambda text: "{" not in text and not text.endswith("\\")
+)
 
 
 @FIXED
@@ -114,7 +142,9 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 # ---------------------------------------------------------------- values, paths and types
 
 values = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text(max_size=5)),
+    st.one_of(
+        st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text(max_size=5)
+    ),
     lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=4), inner, max_size=4)),
     max_leaves=15,
 )
@@ -194,7 +224,9 @@ def test_types_never_refuse_what_could_be(one: Any, other: Any) -> None:
     """A value that a schema accepts has a type that fits; the verdict does not depend on who asks first."""
     assert fits(literal_type(one), type_of(schema_of(one)))
     assert fits(type_of(schema_of(one)), type_of(schema_of(one)))
-    assert fits(type_of(schema_of(one)), type_of(schema_of(other))) == fits(type_of(schema_of(one)), type_of(schema_of(other)))
+    assert fits(type_of(schema_of(one)), type_of(schema_of(other))) == fits(
+        type_of(schema_of(one)), type_of(schema_of(other))
+    )
 
 
 # ---------------------------------------------------------------- graphs
@@ -339,7 +371,13 @@ rough_steps = st.fixed_dictionaries(
 )
 rough_plans = st.fixed_dictionaries(
     {"steps": st.lists(st.one_of(rough_steps, json_values), max_size=5)},
-    optional={"answer": json_values, "inputs": json_values, "goal": json_values, "version": json_values, "odd": json_values},
+    optional={
+        "answer": json_values,
+        "inputs": json_values,
+        "goal": json_values,
+        "version": json_values,
+        "odd": json_values,
+    },
 )
 
 

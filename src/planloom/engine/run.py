@@ -258,7 +258,7 @@ class Run:
         if self._emitter.is_listening:
             self._emitter.emit(events.StepStarted, step_id, tool.name, attempt.number)
         try:
-            args = resolve_args(step, scope)
+            args = resolve_args(step, scope) if step.args else {}
             prepared = tool.prepare(args)
         except UnresolvedError as error:
             self._finish(attempt, Failure("reference", type(error).__name__, str(error)), None)
@@ -272,10 +272,23 @@ class Run:
         if not attempt.is_live:
             return
         try:
-            self._finish(attempt, failure, value)
+            if failure is None and attempt.cause is None and attempt.unit.index < 0:
+                self._end_well(attempt, value)
+            else:
+                self._finish(attempt, failure, value)
             self._pump()
         except BaseException as fault:
             self._crash(fault)
+
+    def _end_well(self, attempt: Attempt, value: Any) -> None:
+        """What `_finish` comes to for the plain end of a plain step, by the shortest way: most calls end so."""
+        position = attempt.unit.position
+        self._calls.settle(attempt)
+        self._schedule.release(position)
+        self._open_units -= 1
+        freed = self._ledger.succeed(position, value)
+        if freed and self._stop_reason is None:
+            self._advance(freed)
 
     def _finish(self, attempt: Attempt, failure: Failure | None, value: Any) -> None:
         """Give back the slot of a call and decide what its outcome means for the step."""
