@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
 from planloom import Plan, Tool, Toolbox, find_issues
 
 
@@ -120,6 +122,7 @@ def damages(record: dict[str, Any]) -> Iterator[tuple[str, list[Any], str, str]]
                 yield f"{code} in text", damaged(referring, args=args), code, f"/steps/{referring}/args/{name}"
 
 
+@pytest.mark.slow
 def test_every_general_damage_is_found_in_every_plan(data_file: Any) -> None:
     """Each damage in each plan to which it applies, under its code and at its pointer."""
     figures: Counter[str] = Counter()

@@ -11,6 +11,7 @@ from engine_cases import run, sleeper, tool_of
 from planloom import UsageError, execute_plan
 from planloom.engine.ledger import Ledger
 from planloom.engine.run import Run
+from planloom.plan.schedule import Schedule
 from planloom.testing import HANG, PlanBuilder, ScriptedTool, VirtualClock
 
 PLAN = PlanBuilder().step("a", "work").step("b", "work", after=["a"]).build()
@@ -18,7 +19,7 @@ PLAN = PlanBuilder().step("a", "work").step("b", "work", after=["a"]).build()
 
 @pytest.mark.parametrize(
     ("where", "name"),
-    [(Ledger, "succeed"), (Run, "_advance"), (Run, "_conclude"), (Run, "_start"), (Run, "_try_again")],
+    [(Ledger, "succeed"), (Run, "_advance"), (Schedule, "release"), (Run, "_start"), (Run, "_try_again")],
     ids=lambda value: getattr(value, "__name__", value),
 )
 def test_a_fault_is_raised(where: type, name: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,5 @@
 """JSON in: what is taken for a plan, what is refused, and that nothing written is lost."""
 
-
-
 from __future__ import annotations
 
 import copy

@@ -23,8 +23,8 @@ from planloom.cli.text import visible
 from planloom.errors import UsageError
 
 CORE: Final = {
-    "anyio": "anyio", "click": "click", "docstring-parser": "docstring_parser", "jsonschema-rs": "jsonschema_rs",
-    "pydantic": "pydantic", "rich": "rich", "simpleeval": "simpleeval",
+    "click": "click", "docstring-parser": "docstring_parser", "jsonschema-rs": "jsonschema_rs",
+    "json-repair": "json_repair", "pydantic": "pydantic", "rich": "rich", "simpleeval": "simpleeval",
 }  # fmt: skip
 EXTRAS: Final = {"analysis": {"duckdb": "duckdb", "jinja2": "jinja2"}}
 OLDEST_PYTHON: Final = (3, 11)

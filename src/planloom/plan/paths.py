@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from itertools import islice
 from typing import Any, Final, cast
 
@@ -37,12 +38,17 @@ def render_segment(segment: Segment) -> str:
 
 
 class PathError(LookupError):
-    """A path that does not lead anywhere in a value; `hint` says what would."""
+    """A path that does not lead anywhere in a value; `hint` says what would.
 
-    def __init__(self, message: str, hint: str | None = None) -> None:
+    `key` and `known` are the key that is not there and those that are, where a nearer one may be looked for.
+    """
+
+    def __init__(self, message: str, hint: str | None = None, key: str = "", known: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.key = key
+        self.known = known
 
 
 def follow_path(value: Any, path: tuple[Segment, ...], name: str) -> Any:

@@ -14,7 +14,6 @@ from urllib.parse import unquote
 
 from planloom.plan.issues import shorten
 from planloom.plan.references import PathError, Segment, Star, render_segment
-from planloom.plan.suggest import did_you_mean
 
 _MAX_DEPTH: Final = 12
 _MAX_ALTERNATIVES: Final = 64
@@ -258,8 +257,8 @@ def _no_part(whole: Type, segment: str | int, name: str) -> PathError:
     if not keys:
         return PathError(f"{name} gives {describe_type(whole)}, which has no part {path}")
     shown = ", ".join(f"`{shorten(key, 40)}`" for key in keys[:12])
-    hint = did_you_mean(str(segment), keys) or f"it has {shown}{' …' if len(keys) > 12 else ''}"
-    return PathError(f"{name} has no key `{shorten(str(segment), 60)}`", hint)
+    hint = f"it has {shown}{' …' if len(keys) > 12 else ''}"
+    return PathError(f"{name} has no key `{shorten(str(segment), 60)}`", hint, str(segment), keys)
 
 
 def property_names(whole: Type) -> list[str]:

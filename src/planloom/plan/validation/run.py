@@ -1,8 +1,10 @@
-"""The order of the passes."""
+"""The order of the passes, and the pause of the garbage collector around them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import gc
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 from planloom.plan.issues import Issue
@@ -38,7 +40,27 @@ def inspect_plan(
     `tools` maps names to tools; None checks only what can be checked without them. `inputs` are the
     caller's values, over the plan's defaults.
     """
-    inspection = Inspection(plan, tools, inputs or {}, limits)
-    for check in PASSES:
-        check(inspection)
-    return inspection.issues()
+    with _without_collections(len(plan.steps)):
+        inspection = Inspection(plan, tools, inputs or {}, limits)
+        for check in PASSES:
+            check(inspection)
+        return inspection.issues()
+
+
+_LARGE_PLAN: Final = 2_000
+
+
+@contextmanager
+def _without_collections(steps: int) -> Iterator[None]:
+    """Keep the garbage collector from walking a large plan again and again while its references are read.
+
+    They hold no circles, so there is nothing to collect; it takes two fifths of the time otherwise.
+    """
+    if steps < _LARGE_PLAN or not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()

@@ -78,7 +78,8 @@ class Sources:
             return self._type(position, operand)
         except PathError as error:
             message = f"{self._user(position)} uses {_written(operand)}, but {error.message}"
-            self.inspection.error("reference-path", position, place, message, error.hint)
+            near = self.inspection.did_you_mean(error.key, error.known) if error.known else None
+            self.inspection.error("reference-path", position, place, message, near or error.hint)
             return UNKNOWN
 
     def _type(self, position: int, operand: Operand) -> Type:
