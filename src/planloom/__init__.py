@@ -2,12 +2,15 @@
 
 The map of the code; imports point one way, to the left:
 
-    errors, plan (pure)  <-  tools, drawing  <-  engine  <-  analysis  <-  cli
+    errors, plan (pure)  <-  tools, models, drawing  <-  engine, standard  <-  planning  <-  analysis  <-  cli
 
     errors     every exception, as a tree
     plan       the plan and its references, graph, issues, validation, run state, events, schedule
     tools      functions a plan can call: schemas, facts, toolboxes, loading
+    models     language models behind one small protocol (an extra per provider)
+    standard   tools for every day: calculate, select, files, web pages, a question to the worker model
     engine     runs plans: tasks, threads, processes, timers, events to listeners
+    planning   a goal becomes a valid plan: prompts, reading what models write, mending
     drawing    plans and runs as text, Mermaid and SVG
     analysis   a data-analysis agent on CSV and Parquet files (extra `analysis`)
     testing    a virtual clock, scripted tools and a plan builder, for users' own tests too
@@ -43,10 +46,11 @@ if TYPE_CHECKING:
     from planloom.plan.model import MISSING, Plan, Step
     from planloom.plan.results import RunResult, StepError, StepResult, Usage
     from planloom.plan.state import RunStatus, StepStatus
+    from planloom.planning.create import compile_plan, create_plan
     from planloom.tools.checks import find_issues, validate_plan
     from planloom.tools.context import ToolContext
-    from planloom.tools.loading import load_toolbox
     from planloom.tools.definition import Tool, tool
+    from planloom.tools.loading import load_toolbox
     from planloom.tools.toolbox import Toolbox
 
 __version__ = "0.1.0"
@@ -74,6 +78,7 @@ _HOMES = {
     "planloom.plan.model": ("MISSING", "Plan", "Step"),
     "planloom.plan.results": ("RunResult", "StepError", "StepResult", "Usage"),
     "planloom.plan.state": ("RunStatus", "StepStatus"),
+    "planloom.planning.create": ("compile_plan", "create_plan"),
     "planloom.tools.checks": ("find_issues", "validate_plan"),
     "planloom.tools.context": ("ToolContext",),
     "planloom.tools.loading": ("load_toolbox",),
@@ -110,6 +115,8 @@ __all__ = [
     "Toolbox",
     "Usage",
     "UsageError",
+    "compile_plan",
+    "create_plan",
     "critical_path",
     "execute_plan",
     "find_issues",

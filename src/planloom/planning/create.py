@@ -1,0 +1,192 @@
+"""A goal becomes a plan: one call of the planner, then mending until the plan is valid or the rounds are spent."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple, cast
+
+from planloom.errors import ModelReplyError, PlanFormatError, PlanValidationError
+from planloom.models import Message, Model, ModelRequest, Purpose, resolve_model
+from planloom.plan.issues import Issue, has_errors
+from planloom.plan.model import MISSING, Plan, Step
+from planloom.planning.mechanical import mend_mechanically
+from planloom.planning.mends import Mend
+from planloom.planning.prompts import compiler_messages, mend_message, planner_messages
+from planloom.planning.text import read_plan_text
+from planloom.tools import Toolbox, ToolboxLike
+from planloom.tools.checks import find_issues
+
+MAX_MENDS: Final = 2
+"""Rounds in which a model may mend its plan before it is refused."""
+PLAN_TEMPERATURE: Final = 0.1
+MAX_PLAN_TOKENS: Final = 8_000
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A valid plan, and how it came about: what was mended by rule, and how often the model was asked again."""
+
+    plan: Plan
+    mends: tuple[Mend, ...] = ()
+    rounds: int = 0
+
+
+Check = Callable[[Plan], list[Issue]]
+
+
+async def create_plan(
+    goal: str,
+    toolbox: ToolboxLike,
+    *,
+    model: Model | str,
+    inputs: Mapping[str, Any] | None = None,
+    instructions: str = "",
+    max_mends: int = MAX_MENDS,
+) -> Plan:
+    """Ask a model for a plan that reaches `goal` with the tools of `toolbox`, and return it once it is valid.
+
+    `model` is a name such as "groq:llama-3.3-70b-versatile" or a `Model`. Issues go back to the model at most
+    `max_mends` times; only the broken steps are asked for again. Raises `PlanValidationError` with the issues
+    that are left, and `ModelError` when the model or its provider fails.
+    """
+    tools = Toolbox.of(toolbox)
+    messages = planner_messages(goal, tools.values(), inputs or {}, instructions)
+    planned = await plan_with(
+        resolve_model(model), messages, "plan", tools, goal=goal, inputs=inputs, max_mends=max_mends
+    )
+    return planned.plan
+
+
+async def compile_plan(
+    goal: str,
+    toolbox: ToolboxLike,
+    *,
+    model: Model | str,
+    inputs: Mapping[str, Any] | None = None,
+    instructions: str = "",
+    max_mends: int = MAX_MENDS,
+) -> Plan:
+    """Ask a model for all tool calls in one pass, at temperature 0: the LLM Compiler (Kim et al. 2023).
+
+    The cheapest way for a job whose shape is known beforehand: calls that refer to each other form a graph,
+    `when` and `for_each` let it branch and fan out, and nothing is planned again. Raises as `create_plan`.
+    """
+    tools = Toolbox.of(toolbox)
+    messages = compiler_messages(goal, tools.values(), inputs or {}, instructions)
+    planned = await plan_with(
+        resolve_model(model), messages, "compile", tools, goal=goal, inputs=inputs, max_mends=max_mends
+    )
+    return planned.plan
+
+
+async def plan_with(
+    model: Model,
+    messages: tuple[str, str],
+    purpose: Purpose,
+    tools: Toolbox,
+    *,
+    goal: str,
+    inputs: Mapping[str, Any] | None = None,
+    max_mends: int = MAX_MENDS,
+    check: Check | None = None,
+) -> Planned:
+    """Ask for a plan and mend it until `check` (default: validation against `tools`) finds no error."""
+
+    def issues_of(plan: Plan) -> list[Issue]:
+        return find_issues(plan, tools, inputs=inputs) if check is None else check(plan)
+
+    system, user = messages
+    request = ModelRequest(
+        (Message("system", system), Message("user", user)),
+        temperature=0.0 if purpose == "compile" else PLAN_TEMPERATURE,
+        max_output_tokens=MAX_PLAN_TOKENS,
+        schema=Plan.json_schema(tools) if purpose != "compile" else None,
+        schema_name="plan",
+        purpose=purpose,
+        describe_schema=False,
+    )
+    draft, issues, mends = _read(await _ask(model, request), Plan((), goal), tools, issues_of)
+    rounds = 0
+    while has_errors(issues) and rounds < max_mends:
+        rounds += 1
+        broken = broken_ids(draft, issues)
+        asked = (*request.messages, Message("user", mend_message(draft, issues, broken)))
+        answer = await _ask(model, dataclasses.replace(request, messages=asked, purpose="mend", schema=None))
+        draft, issues, more = _read(answer, draft, tools, issues_of, replacing=broken)
+        mends = (*mends, *more)
+    if has_errors(issues):
+        raise PlanValidationError(issues)
+    return Planned(draft if draft.goal else dataclasses.replace(draft, goal=goal), mends, rounds)
+
+
+class _Answer(NamedTuple):
+    text: str
+    is_whole: bool
+
+
+async def _ask(model: Model, request: ModelRequest) -> _Answer:
+    """Ask, and take what came before a length limit: its whole steps are good, and the cut one is an issue."""
+    try:
+        return _Answer((await model.complete(request)).text, True)
+    except ModelReplyError as error:
+        if error.reason != "length" or not error.text.strip():
+            raise
+        return _Answer(error.text, False)
+
+
+def _read(
+    answer: _Answer, before: Plan, tools: Toolbox, issues_of: Check, *, replacing: Sequence[str] | None = None
+) -> tuple[Plan, list[Issue], tuple[Mend, ...]]:
+    """Read a reply into a plan, mend it by rule, and check it. A reply without a plan leaves the plan as it was."""
+    try:
+        found = read_plan_text(answer.text, finished=answer.is_whole)
+    except PlanFormatError as error:
+        return before, [*error.issues, *issues_of(before)], ()
+    plan = found.plan if replacing is None else apply_patch(before, found.plan, replacing, removed_ids(answer.text))
+    plan, by_rule = mend_mechanically(plan, issues_of(plan), tools)
+    return plan, issues_of(plan), (*found.mends, *by_rule)
+
+
+def broken_ids(plan: Plan, issues: Iterable[Issue]) -> list[str]:
+    """Return the ids of the steps that errors point into, in the order of the plan."""
+    positions: set[int] = set()
+    for issue in issues:
+        parts = issue.path.split("/")
+        if issue.severity == "error" and len(parts) > 2 and parts[1] == "steps" and parts[2].isdecimal():
+            positions.add(int(parts[2]))
+    return [step.id for position, step in enumerate(plan.steps) if position in positions]
+
+
+def apply_patch(plan: Plan, patch: Plan, broken: Sequence[str], removed: Iterable[str] = ()) -> Plan:
+    """Return the plan with the patch's steps in the place of those with the same id, new ones at the end.
+
+    Only broken steps are replaced or removed, so that a mending round cannot change what was right.
+    """
+    allowed = set(broken)
+    fresh = {step.id: step for step in patch.steps if step.id in allowed or not _has(plan, step.id)}
+    gone = {step_id for step_id in removed if step_id in allowed}
+    steps: list[Step] = []
+    for step in plan.steps:
+        if step.id in fresh:
+            steps.append(fresh.pop(step.id))
+        elif step.id not in gone:
+            steps.append(step)
+    answer = plan.answer if patch.answer is MISSING else patch.answer
+    return dataclasses.replace(plan, steps=(*steps, *fresh.values()), answer=answer, defects=patch.defects)
+
+
+def _has(plan: Plan, step_id: str) -> bool:
+    return any(step.id == step_id for step in plan.steps)
+
+
+def removed_ids(text: str) -> list[str]:
+    """Return the ids under "remove" in a mending reply, when the reply is plain JSON."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return []
+    listed = cast("dict[str, Any]", value).get("remove") if isinstance(value, dict) else None
+    return [name for name in cast("list[Any]", listed) if isinstance(name, str)] if isinstance(listed, list) else []
