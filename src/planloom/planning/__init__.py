@@ -6,7 +6,7 @@ stream       the same, step by step while it arrives              locating   whi
 mechanical   mends that need no model                             steps      fields, ids, dependencies, references
 strict, relaxed, relaxed_tokens, repair: three readers of JSON, from the strictest to the one that guesses
 step_fields, naming, reference_styles: what models call things    counting   steps counted from the wrong number
-mends, renaming: what was changed; other ids in references
+leftovers, mends, renaming: what is not in the plan; what was changed; other ids in references
 """
 
 from planloom.planning.mechanical import mend_mechanically

@@ -6,7 +6,6 @@ unreadable piece, `...`) is an issue, which the plan carries too, so that it can
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
@@ -15,8 +14,9 @@ from planloom.plan.issues import Issue, IssueCode, pointer, shorten
 from planloom.plan.limits import DEFAULT_LIMITS, Limits
 from planloom.plan.model import MISSING, Plan
 from planloom.plan.reader import STEP_FIELDS, WRAPPERS, read_step
-from planloom.planning.drafts import Draft, Source, begins_plan, choose_draft
-from planloom.planning.locating import Located, locate_steps
+from planloom.planning.drafts import Draft, Source, choose_draft
+from planloom.planning.leftovers import FENCE, report_leftovers
+from planloom.planning.locating import Located
 from planloom.planning.mends import Mend, MendLog, Place
 from planloom.planning.passages import Passage, find_passages
 from planloom.planning.relaxed import Stop
@@ -27,8 +27,6 @@ _HEADER_ALIASES: Final = {
     "answer": ("finalanswer", "result", "output", "response"),
     "goal": ("objective", "question", "query"),
 }
-_BEHIND_KEY = re.compile(r"(?:[\"'”]|[{,]\s*\w+)\s*[:=]\s*\Z")
-_FENCE = re.compile(r"(?:`{3,}|~{3,})[\w+-]*")
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,11 @@ def read_plan_text(text: str, *, finished: bool = True, limits: Limits = DEFAULT
         raise _no_plan(_describe_reply(text))
     log = MendLog()
     issues: list[Issue] = []
-    _report_surroundings(text, passages, draft, log, issues)
+    if draft.is_lines and len(draft.used) > 1:
+        log.add((), f"{len(draft.used):,} objects one after another were read as one plan")
+    elif draft.is_lines:
+        log.add((), "one step on its own was put into a list")
+    report_leftovers(text, passages, draft, log, issues)
     steps = draft.located.steps
     for source in draft.sources:
         if finished and steps and _lacks_only_a_bracket(text, source.passage, draft.located):
@@ -84,42 +86,6 @@ def _plan_text(header: dict[str, Any], steps: list[Any], log: MendLog, issues: l
         steps = steps[: limits.steps]
     plan = replace(plan, steps=tuple(map(read_step, steps)), defects=(*plan.defects, *issues))
     return PlanText(plan, log.mends(), issues)
-
-
-def _report_surroundings(text: str, passages: list[Passage], draft: Draft, log: MendLog, issues: list[Issue]) -> None:
-    """Note what of the reply is not in the plan, and what around the steps could not be read."""
-    if draft.is_lines and len(draft.used) > 1:
-        log.add((), f"{len(draft.used):,} objects one after another were read as one plan")
-    elif draft.is_lines:
-        log.add((), "one step on its own was put into a list")
-    position, pieces = 0, list[str]()
-    for passage in draft.used:
-        pieces.append(text[position : passage.start])
-        position = passage.end if passage.stop is None else len(text)
-    pieces.append(text[position:])
-    around = " … ".join(piece for piece in pieces if piece.strip())
-    words, fences = _FENCE.subn(" ", around)
-    if fences:
-        log.add((), "the marks of a code fence were left out")
-    words = " ".join(words.split()).strip(" …\ufeff,;")
-    if words:
-        log.add((), f"text around the plan was left out: `{shorten(words, 80)}`")
-    used = {passage.start for passage in draft.used}
-    others = [passage for passage in passages if passage.start not in used]
-    plans = sum(1 for passage in others if locate_steps(passage.value) is not None)
-    if plans:
-        log.add((), f"the text holds {plans + 1} plans; the last was taken")
-    start = min(passage.start for passage in draft.used)
-    broke_before = any(
-        passage.stop is not None and passage.start < start and begins_plan(passage) for passage in others
-    )
-    if broke_before or _BEHIND_KEY.search(text, max(0, start - 80), start) is not None:
-        # the object around the steps broke before they came: its other fields are lost
-        message = "the text around the steps is not JSON, so the plan's other fields could not be read"
-        issues.append(Issue("wrong-field-type", "error", "", message, "write the plan again as JSON"))
-    if draft.located.others:
-        message = f"there are further lists of steps, which were not used: {', '.join(draft.located.others[:5])}"
-        issues.append(Issue("unknown-field", "error", "", message, "put all steps under `steps`"))
 
 
 def _report_passage(draft: Draft, source: Source, steps: list[Any], log: MendLog, issues: list[Issue]) -> list[Any]:
@@ -158,7 +124,7 @@ def _lacks_only_a_bracket(text: str, passage: Passage, located: Located) -> bool
     if stop is None or stop.kind != "cut" or len(stop.place) >= len(located.place):
         return False
     rest = text[stop.position :].lstrip()
-    return text[: stop.position].rstrip()[-1:] in ("]", "}", '"') and (not rest or _FENCE.match(rest) is not None)
+    return text[: stop.position].rstrip()[-1:] in ("]", "}", '"') and (not rest or FENCE.match(rest) is not None)
 
 
 def _without_broken(stop: Stop, place: Place, steps: list[Any], issues: list[Issue]) -> list[Any]:

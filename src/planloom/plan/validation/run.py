@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -51,7 +51,7 @@ _LARGE_PLAN: Final = 2_000
 
 
 @contextmanager
-def _without_collections(steps: int) -> Iterator[None]:
+def _without_collections(steps: int) -> Generator[None]:
     """Keep the garbage collector from walking a large plan again and again while its references are read.
 
     They hold no circles, so there is nothing to collect; it takes two fifths of the time otherwise.
