@@ -47,13 +47,13 @@ def report_leftovers(text: str, passages: list[Passage], draft: Draft, log: Mend
 
 def _report_pieces(text: str, others: list[Passage], draft: Draft, issues: list[Issue]) -> None:
     """Name pieces of the plan outside what was read as the plan: it closed too early, or broke before its steps."""
-    first, last = draft.used[0], draft.used[-1]
+    first = draft.used[0]
     is_object = not draft.is_lines and isinstance(first.value, dict)
     broke_before = any(one.stop is not None and one.start < first.start and begins_plan(one) for one in others)
     if broke_before or _BEHIND_KEY.search(text, max(0, first.start - 80), first.start) is not None:
         message = "the text around the steps is not JSON, so the plan's other fields could not be read"
         issues.append(Issue("wrong-field-type", "error", "", message, _HINT))
-    elif not (broke_before or last.stop is not None):
+    elif all(passage.stop is None for passage in draft.used):
         # what stands in front of a whole object may be an example; around a bare list or single steps it is not
         start = first.end if is_object else _behind_thoughts(text, first.start)
         behind = [one for one in others if one.start >= start]

@@ -89,6 +89,8 @@ class _Reader(TokenReader):
         self.elisions: list[Place] = []
         self.lost: list[tuple[Place, Any]] = []
         self.repeated: dict[int, tuple[str, ...]] = {}
+        self._kept: list[Any] = []
+        """Objects named in `repeated`, so that no identity is used a second time."""
         self._repair_work_left = _MAX_REPAIR_WORK
 
     def _add_note(self, message: str, is_value: bool) -> None:
@@ -126,6 +128,7 @@ class _Reader(TokenReader):
         else:
             if key in parent:
                 self.repeated[id(parent)] = (*self.repeated.get(id(parent), ()), key)
+                self._kept.append(parent)
             parent[key] = value
 
     def _members(self, fields: dict[str, Any], place: Place) -> None:
