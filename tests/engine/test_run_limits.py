@@ -209,9 +209,7 @@ def schedule_of(plan: Plan, **options: Any) -> Schedule:
     """A schedule over a plan's graph, every step worth one second."""
     graph = build_graph(plan.steps)
     schedule = Schedule(graph, graph.remaining([1.0] * len(plan.steps)), **options)
-    for root in schedule.roots():
-        schedule.move(root, StepStatus.READY)
-        schedule.enqueue(root)
+    schedule.enqueue(schedule.roots())
     return schedule
 
 

@@ -73,14 +73,23 @@ class Attempt:
     """Whether the tool may have been reached."""
     is_live = True
 
-    def __init__(self, unit: Unit, record: Record, tool: Tool, step_id: str, timeout_s: float, began: float) -> None:
+    def __init__(self, unit: Unit, record: Record, tool: Tool, step_id: str, timeout_s: float, expires: float) -> None:
         self.unit = unit
         self.record = record
         self.tool = tool
         self.step_id = step_id
         self.timeout_s = timeout_s
-        self.expires = began + timeout_s
-        self.number = record.attempts
+        self.expires = expires
+
+    @property
+    def number(self) -> int:
+        """Which attempt of the step this is, from 1: the next one begins only when this one is over."""
+        return self.record.attempts
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether the call was asked to end."""
+        return self.cause is not None
 
     @property
     def may_have_acted(self) -> bool:

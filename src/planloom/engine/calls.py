@@ -22,7 +22,7 @@ from planloom.engine.emitter import Emitter
 from planloom.engine.failures import Failure, describe_exception
 from planloom.engine.processes import ProcessJob, locate_main
 from planloom.engine.slots import MAX_PROCESSES, MAX_THREADS
-from planloom.engine.timers import Deadlines, Timers
+from planloom.engine.timers import LiveCalls, Timers
 from planloom.engine.worker import ProcessCall
 from planloom.plan.events import CallAbandoned
 from planloom.plan.limits import Limits
@@ -32,7 +32,7 @@ GRACE_S: Final = 2.0
 """How long a call that was asked to end may take before it is abandoned."""
 MAX_ABANDONED: Final = 64
 """Abandoned calls that a run bears before it refuses to make more on the loop or on threads."""
-MAX_CONTINUED: Final = 32
+MAX_CONTINUED: Final = 64
 """Calls that one task makes after another before it gives the loop a turn."""
 
 _COROUTINES: Final = frozenset({types.CoroutineType})
@@ -54,7 +54,6 @@ class Calls:
         make_workers: MakeWorkers,
         on_end: OnEnd,
     ) -> None:
-        self._live: set[Attempt] = set()
         self._loop = loop
         self._timers = timers
         self._emitter = emitter
@@ -65,7 +64,7 @@ class Calls:
         self._caller = contextvars.copy_context()
         """The context variables of the run's caller: what one tool sets there no other tool sees."""
         self._abandoned_tasks = 0
-        self._deadlines = Deadlines(loop, timers, self._time_out)
+        self._live = LiveCalls[Attempt](loop, timers, self._time_out)
         self._may_continue = False
         """Whether the task that reports an end can make the next call itself."""
         self._next: tuple[Attempt, dict[str, Any]] | None = None
@@ -74,7 +73,6 @@ class Calls:
         """Make a call: with the `prepared` arguments in this process, with the plain `args` in another."""
         tool = attempt.tool
         self._live.add(attempt)
-        self._deadlines.watch(attempt)
         if tool.run_in == "process":
             self._make_in_process(attempt, args)
             return
@@ -109,10 +107,10 @@ class Calls:
         continued = 0
         while True:
             attempt.task, attempt.has_begun = task, True
-            value, failure, has_waited = None, None, False
+            failure, has_waited, tool = None, False, attempt.tool
             try:
-                value = attempt.tool.function(**args)
-                if attempt.tool.is_async and type(value) in _COROUTINES:
+                value = tool.function(**args)
+                if tool.is_async and type(value) in _COROUTINES:
                     try:
                         waits_for = value.send(None)
                     except StopIteration as ended:
@@ -120,12 +118,12 @@ class Calls:
                     else:
                         has_waited = True
                         value = await _rest_of(value, waits_for)
-                elif attempt.tool.is_async and hasattr(value, "__await__"):  # an async generator is not awaitable
+                elif tool.is_async and hasattr(value, "__await__"):  # an async generator is not awaitable
                     has_waited = True
                     value = await value
                 value = normalise_output(value, self._limits)
             except BaseException as error:  # also SystemExit and KeyboardInterrupt: asyncio would end the program
-                failure = describe_exception(error)
+                failure, value = describe_exception(error), None
             continued += 1
             self._may_continue = (
                 not has_waited
@@ -203,7 +201,7 @@ class Calls:
     def settle(self, attempt: Attempt) -> None:
         """Forget a call that is over: whatever it still gives back is dropped."""
         attempt.is_live = False
-        self._live.discard(attempt)
+        self._live.remove(attempt)
         if attempt.grace is not None:
             self._timers.cancel(attempt.grace)
 

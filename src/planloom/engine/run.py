@@ -83,6 +83,8 @@ class Run:
         """Units that are queued, running or backing off: the run ends when there are none."""
         self._stop_reason: StepError | None = None
         self._is_pumping = False
+        self._is_plain = all(step.when is None and step.for_each is None for step in plan.steps)
+        """Whether no step has anything to decide before it is ready."""
 
     # ---- the run as a whole -------------------------------------------------------------------------
 
@@ -132,10 +134,12 @@ class Run:
 
     async def _until_finished(self) -> None:
         try:
-            await asyncio.shield(self._finished)
+            await self._finished  # not shielded, for that takes another turn of the loop
         except asyncio.CancelledError:
-            self.stop(StepError("cancelled", "CancelledError", "the run was cancelled"))
-            await asyncio.shield(self._finished)
+            if self._finished.cancelled() and self._open_units:  # else the run has ended in the same moment
+                self._finished = asyncio.get_running_loop().create_future()
+                self.stop(StepError("cancelled", "CancelledError", "the run was cancelled"))
+                await self._finished
             if self._task is not None:
                 self._task.uncancel()  # the cancellation has become the result's status
 
@@ -162,15 +166,15 @@ class Run:
 
     def _advance(self, freed: list[int]) -> None:
         """Decide `when` and `for_each` of steps whose dependencies have all ended, and queue them."""
-        schedule, scope = self._schedule, self._ledger.scope
-        pending = list(freed)
-        for position in pending:  # grows while it is walked: a skipped step frees others
-            if schedule.statuses[position] is not StepStatus.PENDING:
-                continue
-            step = self._steps[position]
+        scope, steps = self._ledger.scope, self._steps
+        if self._is_plain:
+            self._schedule.enqueue(freed)
+            self._open_units += len(freed)
+            return
+        for position in freed:  # grows while it is walked: a skipped step frees others
+            step = steps[position]
             if step.when is None and step.for_each is None and not scope.skipped:
-                schedule.move(position, StepStatus.READY)
-                schedule.enqueue(position)
+                self._schedule.enqueue([position])
                 self._open_units += 1
                 continue
             try:
@@ -186,11 +190,12 @@ class Run:
                 self._ledger.end(position, StepStatus.FAILED, describe_exception(error).to_error())
             else:
                 if reason is not None:
-                    pending.extend(self._ledger.skip(position, reason))
+                    freed.extend(self._ledger.skip(position, reason))
                 elif items is None:
-                    self._queue(position)
+                    self._schedule.enqueue([position])
+                    self._open_units += 1
                 else:
-                    pending.extend(self._expand(position, items))
+                    freed.extend(self._expand(position, items))
 
     def _reason_to_skip(self, step: Step) -> str | None:
         scope = self._ledger.scope
@@ -200,12 +205,6 @@ class Run:
             return None
         return f"its condition is false: {shorten(step.when, 200)}"
 
-    def _queue(self, position: int) -> None:
-        schedule = self._schedule
-        schedule.move(position, StepStatus.READY)
-        schedule.enqueue(position)
-        self._open_units += 1
-
     def _expand(self, position: int, items: list[Any]) -> list[int]:
         """Turn a step with `for_each` into one unit per element; an empty list is a success at once."""
         self._schedule.move(position, StepStatus.READY)
@@ -214,7 +213,7 @@ class Run:
         if not items:
             return self._ledger.succeed(position, [])
         for index in range(len(items)):
-            self._schedule.enqueue(position, index)
+            self._schedule.enqueue_element(position, index)
         self._open_units += len(items)
         return []
 
@@ -241,9 +240,7 @@ class Run:
         ledger = self._ledger
         step, tool, record = self._steps[position], self._tools[position], ledger.records[position]
         scope, step_id = ledger.scope, step.id
-        if index < 0:
-            self._schedule.move(position, StepStatus.RUNNING)
-        else:
+        if index >= 0:
             assert record.elements is not None
             record = record.elements[index]
             assert record.scope is not None
@@ -253,8 +250,10 @@ class Run:
         now = self._time()
         if record.started is None:
             record.started = now
-        timeout_s = tool.timeout_s if step.timeout_s is None else min(step.timeout_s, tool.timeout_s)
-        attempt = Attempt(unit, record, tool, step_id, timeout_s, now)
+        timeout_s = tool.timeout_s
+        if step.timeout_s is not None and step.timeout_s < timeout_s:
+            timeout_s = step.timeout_s
+        attempt = Attempt(unit, record, tool, step_id, timeout_s, now + timeout_s)
         if self._emitter.is_listening:
             self._emitter.emit(events.StepStarted, step_id, tool.name, attempt.number)
         try:
@@ -273,22 +272,21 @@ class Run:
             return
         try:
             if failure is None and attempt.cause is None and attempt.unit.index < 0:
-                self._end_well(attempt, value)
+                # what `_finish` comes to for the plain end of a plain step, by the shortest way: most calls end so
+                position = attempt.unit.position
+                self._calls.settle(attempt)
+                self._schedule.release(position)
+                self._open_units -= 1
+                freed = self._ledger.succeed(position, value)
+                if freed and self._stop_reason is None:
+                    self._advance(freed)
+                elif self._open_units and not self._schedule.is_limited:
+                    return  # it has made room for nothing
             else:
                 self._finish(attempt, failure, value)
             self._pump()
         except BaseException as fault:
             self._crash(fault)
-
-    def _end_well(self, attempt: Attempt, value: Any) -> None:
-        """What `_finish` comes to for the plain end of a plain step, by the shortest way: most calls end so."""
-        position = attempt.unit.position
-        self._calls.settle(attempt)
-        self._schedule.release(position)
-        self._open_units -= 1
-        freed = self._ledger.succeed(position, value)
-        if freed and self._stop_reason is None:
-            self._advance(freed)
 
     def _finish(self, attempt: Attempt, failure: Failure | None, value: Any) -> None:
         """Give back the slot of a call and decide what its outcome means for the step."""
@@ -330,7 +328,7 @@ class Run:
 
     def _back_in_queue(self, unit: Unit) -> None:
         del self._backing_off[unit]
-        self._schedule.enqueue(unit.position, unit.index)
+        self._schedule.put_back(unit)
         self._pump()
 
     def _conclude(self, unit: Unit, status: StepStatus, *, output: Any = None, error: StepError | None = None) -> None:

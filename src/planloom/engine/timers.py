@@ -7,10 +7,10 @@ without being looked at when its time comes and it is no longer wanted.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from heapq import heapify, heappop, heappush
-from typing import Any, Final, Protocol
+from itertools import chain
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 _COMPACT_AT: Final = 1_024
 
@@ -100,51 +100,72 @@ class Timers:
 
 
 class Expiring(Protocol):
-    """Something with a deadline, which is void as soon as it is no longer live."""
+    """Something with a deadline. It is hashed by identity."""
 
-    is_live: bool
     timeout_s: float
     expires: float
     """When, on the loop's clock."""
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether it was asked to end already."""
+        ...
 
-class Deadlines:
-    """The time limits of calls. Nearly all are met, so all that a call pays is a place in a queue.
 
-    Calls with the same limit expire in the order in which they began: one queue for each limit, no heap, and no
-    timer that has to be cancelled. What is no longer live is dropped from the head.
+Call = TypeVar("Call", bound=Expiring)
+
+
+class LiveCalls(Generic[Call]):
+    """The calls under way and their time limits. Nearly all limits are met, so a call pays for a place in a dict.
+
+    Calls with the same limit expire in the order in which they began, which is the order of the dict: there is no
+    heap, and no timer that has to be cancelled.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, timers: Timers, expire: Callable[[Any], None]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, timers: Timers, expire: Callable[[Call], None]) -> None:
         self._loop = loop
         self._timers = timers
         self._expire = expire
-        self._queues: dict[float, deque[Expiring]] = {}
+        self._by_limit: dict[float, dict[Call, None]] = {}
         self._armed: set[float] = set()
 
-    def watch(self, call: Expiring) -> None:
-        """Let `call` expire when its time has come, if it is still live then."""
+    def __iter__(self) -> Iterator[Call]:
+        return chain.from_iterable(self._by_limit.values())
+
+    def add(self, call: Call) -> None:
+        """Let `call` expire when its time has come, unless it is removed before."""
         limit_s = call.timeout_s
-        queue = self._queues.get(limit_s)
-        if queue is None:
-            queue = self._queues[limit_s] = deque()
-        while queue and not queue[0].is_live:
-            queue.popleft()
-        queue.append(call)
+        try:
+            self._by_limit[limit_s][call] = None
+        except KeyError:
+            self._by_limit[limit_s] = {call: None}
         if limit_s not in self._armed:
             self._armed.add(limit_s)
-            self._timers.after(call.expires - self._loop.time(), self._look, limit_s)
+            self._timers.after(limit_s, self._look, limit_s)
+
+    def remove(self, call: Call) -> None:
+        """Forget a call; nothing happens when it is not there."""
+        self._by_limit[call.timeout_s].pop(call, None)
+
+    def clear(self) -> None:
+        """Forget all calls."""
+        for calls in self._by_limit.values():
+            calls.clear()
 
     def _look(self, limit_s: float) -> None:
         """Expire what is due, and come back when the next one is."""
-        queue = self._queues[limit_s]
         now = self._loop.time()
-        while queue:
-            call = queue[0]
-            if call.is_live and call.expires > now:
-                self._timers.after(call.expires - now, self._look, limit_s)
-                return
-            queue.popleft()
-            if call.is_live:
-                self._expire(call)
-        self._armed.discard(limit_s)
+        due: list[Call] = []
+        next_look: float | None = None
+        for call in self._by_limit[limit_s]:
+            if call.expires > now:
+                next_look = call.expires
+                break
+            if not call.is_ending:
+                due.append(call)
+        if next_look is None:
+            self._armed.discard(limit_s)
+        else:
+            self._timers.after(next_look - now, self._look, limit_s)
+        for call in due:
+            self._expire(call)

@@ -36,7 +36,7 @@ class StepError:
         return written
 
 
-@dataclass(frozen=True, slots=True, init=False)
+@dataclass(frozen=True, init=False)
 class StepResult:
     """One step at the end of a run.
 
@@ -69,17 +69,22 @@ class StepResult:
         reason: str | None = None,
         elements: tuple[StepResult, ...] = (),
     ) -> None:
-        # the slot descriptors, bound below: a run makes one result per step, and this is half the time
-        _set_step_id(self, step_id)
-        _set_status(self, status)
-        _set_output(self, output)
-        _set_error(self, error)
-        _set_attempts(self, attempts)
-        _set_latency_ms(self, latency_ms)
-        _set_started_s(self, started_s)
-        _set_ended_s(self, ended_s)
-        _set_reason(self, reason)
-        _set_elements(self, elements)
+        # all at once: a run makes one result per step, and this takes less than half the time
+        _set_fields(
+            self,
+            {
+                "step_id": step_id,
+                "status": status,
+                "output": output,
+                "error": error,
+                "attempts": attempts,
+                "latency_ms": latency_ms,
+                "started_s": started_s,
+                "ended_s": ended_s,
+                "reason": reason,
+                "elements": elements,
+            },
+        )
 
     @property
     def id(self) -> str:
@@ -105,17 +110,7 @@ class StepResult:
         return written
 
 
-_slot = StepResult.__dict__
-_set_step_id = _slot["step_id"].__set__
-_set_status = _slot["status"].__set__
-_set_output = _slot["output"].__set__
-_set_error = _slot["error"].__set__
-_set_attempts = _slot["attempts"].__set__
-_set_latency_ms = _slot["latency_ms"].__set__
-_set_started_s = _slot["started_s"].__set__
-_set_ended_s = _slot["ended_s"].__set__
-_set_reason = _slot["reason"].__set__
-_set_elements = _slot["elements"].__set__
+_set_fields = StepResult.__dict__["__dict__"].__set__
 
 
 @dataclass(frozen=True, slots=True)

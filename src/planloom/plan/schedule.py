@@ -7,12 +7,19 @@ Hu 1961, Graham 1969). Ties go to the earlier step, so that the order never depe
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from heapq import heappop, heappush
-from typing import NamedTuple
+from typing import Final, NamedTuple, cast
 
 from planloom.plan.graph import PlanGraph
 from planloom.plan.state import END_STATUSES, TRANSITIONS, StepStatus, next_status
+
+# an enum looks its members up with a function of its own, and these are needed for every step
+_PENDING: Final = StepStatus.PENDING
+_READY: Final = StepStatus.READY
+_RUNNING: Final = StepStatus.RUNNING
+_make = cast("Callable[[type[Unit], tuple[float, int, int]], Unit]", tuple.__new__)  # pyright: ignore[reportUnknownMemberType]
 
 
 class Unit(NamedTuple):
@@ -45,10 +52,10 @@ class Schedule:
         groups: Sequence[tuple[str, ...]] = (),
         limits: Mapping[str, int] | None = None,
     ) -> None:
-        self.graph = graph
+        self._dependents = graph.dependents
         self.statuses: list[StepStatus] = [StepStatus.PENDING] * len(graph.ids)
         self.running = 0
-        """Units that hold a slot."""
+        """Units that hold a slot; not counted when nothing is limited."""
         self._remaining = remaining
         self._unmet = [len(needed) for needed in graph.dependencies]
         self._max = max_concurrency
@@ -57,6 +64,9 @@ class Schedule:
         self._taken = dict.fromkeys(self._limits, 0)
         self._queues: dict[tuple[str, ...], list[Unit]] = {(): [], **{group: [] for group in self._groups}}
         self._ungrouped = self._queues[()]
+        self.is_limited = max_concurrency is not None or bool(self._limits)
+        self._ready: deque[Unit] = deque()
+        """The queue when nothing is limited: all that is ready starts at once, so first come is first served."""
 
     def roots(self) -> list[int]:
         """Return the steps that wait for nothing."""
@@ -68,16 +78,45 @@ class Schedule:
             next_status(self.statuses[position], status)  # raises, and says what was allowed
         self.statuses[position] = status
 
-    def enqueue(self, position: int, index: int = -1) -> None:
-        """Put a step, or one element of it, into the queue."""
-        queue = self._queues[self._groups[position]] if self._groups else self._ungrouped
+    def enqueue(self, positions: Sequence[int]) -> None:
+        """Put pending steps, which are ready now, into the queue."""
+        statuses, is_limited = self.statuses, self.is_limited
+        for position in positions:
+            if statuses[position] is not _PENDING:
+                next_status(statuses[position], _READY)
+            statuses[position] = _READY
+            if is_limited:
+                self.enqueue_element(position, -1)
+            else:
+                # half the time of Unit(…)
+                self._ready.append(_make(Unit, (0.0, position, -1)))
+
+    def enqueue_element(self, position: int, index: int) -> None:
+        """Put one element of a running step into the queue."""
         priority = 0.0 if self._remaining is None else -self._remaining[position]
-        # half the time of Unit(…)
-        unit = tuple.__new__(Unit, (priority, position, index))  # pyright: ignore[reportUnknownMemberType]
-        heappush(queue, unit)
+        self.put_back(Unit(priority, position, index))
+
+    def put_back(self, unit: Unit) -> None:
+        """Put a unit into the queue that has been there before, such as one whose back-off is over."""
+        if not self.is_limited:
+            self._ready.append(unit)
+        else:
+            heappush(self._queues[self._groups[unit.position]] if self._groups else self._ungrouped, unit)
 
     def take(self) -> Unit | None:
-        """Return the next unit to start and give it a slot, or None when none is ready or no slot is free."""
+        """Return the next unit to start and give it a slot, or None when none is ready or no slot is free.
+
+        A step is running from here on.
+        """
+        unit = self._take_limited() if self.is_limited else self._ready.popleft() if self._ready else None
+        if unit is not None and unit[2] < 0:
+            position, statuses = unit[1], self.statuses
+            if statuses[position] is not _READY:
+                next_status(statuses[position], _RUNNING)
+            statuses[position] = _RUNNING
+        return unit
+
+    def _take_limited(self) -> Unit | None:
         if self._max is not None and self.running >= self._max:
             return None
         queue = self._best_queue() if self._groups else self._ungrouped
@@ -103,6 +142,8 @@ class Schedule:
 
     def release(self, position: int) -> None:
         """Give back the slots of a unit whose call has ended."""
+        if not self.is_limited:
+            return
         self.running -= 1
         if self._groups:
             for group in self._groups[position]:
@@ -113,12 +154,14 @@ class Schedule:
 
         `status` is succeeded, or skipped by condition. Call `doom` for an end that takes descendants along.
         """
-        self.move(position, status)
-        freed: list[int] = []
         unmet, statuses = self._unmet, self.statuses
-        for dependent in self.graph.dependents[position]:
-            unmet[dependent] -= 1
-            if not unmet[dependent] and statuses[dependent] is StepStatus.PENDING:
+        if statuses[position] is not _RUNNING:
+            next_status(statuses[position], status)
+        statuses[position] = status
+        freed: list[int] = []
+        for dependent in self._dependents[position]:
+            left = unmet[dependent] = unmet[dependent] - 1
+            if not left and statuses[dependent] is _PENDING:
                 freed.append(dependent)
         return freed
 
@@ -127,7 +170,7 @@ class Schedule:
         doomed: list[int] = []
         pending = [position]
         for current in pending:
-            for dependent in self.graph.dependents[current]:
+            for dependent in self._dependents[current]:
                 if self.statuses[dependent] is StepStatus.PENDING:
                     self.move(dependent, StepStatus.SKIPPED)
                     doomed.append(dependent)
@@ -136,7 +179,8 @@ class Schedule:
 
     def drop_queue(self) -> list[Unit]:
         """Empty the queue and return what was in it, in order: nothing more is to start."""
-        dropped = sorted(unit for queue in self._queues.values() for unit in queue)
+        dropped = sorted([*self._ready, *(unit for queue in self._queues.values() for unit in queue)])
+        self._ready.clear()
         for queue in self._queues.values():
             queue.clear()
         return dropped
