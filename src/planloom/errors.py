@@ -13,6 +13,8 @@
     │   ├── ModelRateLimitError    too many requests, or the account's quota is used up
     │   ├── ModelTimeoutError      no first token in time, or no end in time
     │   └── ModelReplyError        what came is no reply: cut, malformed, refused, empty, at the length limit
+    ├── BudgetExceededError        a run wants more than its budget allows: which bound, what is used, what was wanted
+    ├── ReplanError                a failure that cannot be planned around: `.reason` says why
     ├── PlanValidationError        a plan has errors; `.issues` lists all of them
     │   ├── PlanFormatError        the text is not JSON, or holds no list of steps
     │   └── PlanCycleError         steps wait for each other; `.cycle` is the whole circle
@@ -24,6 +26,7 @@ and a step's failure is a value in the run. Messages may end with a line that be
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -82,6 +85,14 @@ class Retry(PlanloomError):  # noqa: N818 - reads as what it asks for: `raise Re
 
     def __reduce__(self) -> tuple[type[Retry], tuple[float | None, str]]:
         return Retry, (self.after_s, self.message)
+
+
+class AskPerson(PlanloomError):  # noqa: N818 - reads as what it does: `raise AskPerson("Which account?")`
+    """Raised by a tool that needs a person's word: the step waits, and its output is the answer."""
+
+    def __init__(self, question: str) -> None:
+        super().__init__(question)
+        self.question = question
 
 
 class DataError(PlanloomError):
@@ -215,6 +226,87 @@ class ModelReplyError(ModelError):
         self.reason = reason
         self.text = text
         self.reply = reply
+
+
+BudgetLimit = Literal["model_calls", "tokens", "cost_usd", "steps", "replans", "wall_s"]
+
+
+class BudgetExceededError(PlanloomError):
+    """A run wants more than its budget allows, so it was not done.
+
+    `limit` names the field of `Budget`, `bound` its value, `used` what is spent or reserved by calls under way, and
+    `wanted` what was asked for on top: calls, tokens, US dollars, steps, replans or seconds. `wanted` is None when
+    that is not known: a model whose price nobody knows, or time that has run out.
+    """
+
+    def __init__(self, limit: BudgetLimit, bound: float, used: float, wanted: float | None = None) -> None:
+        super().__init__(_budget_message(limit, bound, used, wanted))
+        self.limit: BudgetLimit = limit
+        self.bound = bound
+        self.used = used
+        self.wanted = wanted
+
+    def __reduce__(self) -> tuple[type[BudgetExceededError], tuple[BudgetLimit, float, float, float | None]]:
+        return BudgetExceededError, (self.limit, self.bound, self.used, self.wanted)
+
+
+_COUNTED_WORDS = {"model_calls": "model calls", "tokens": "tokens", "steps": "steps", "replans": "replans"}
+
+
+def _budget_message(limit: BudgetLimit, bound: float, used: float, wanted: float | None) -> str:
+    """Say which bound is met, what is used and wanted, and with what bound it would have gone on."""
+    if limit == "wall_s":
+        said = f"the budget of {bound:g} s (`wall_s`) is used up: {used:.1f} s have passed"
+        return f"{said}\nhint: allow more time, Budget(wall_s=…), or None for no bound"
+    if limit == "cost_usd":
+        said = f"the budget of ${bound:g} (`cost_usd`) has no room for this model call"
+        spent = f"${used:.4g} is used or reserved by calls under way"
+        if wanted is None:
+            return (
+                f"{said}: the price of the model is not known, so its cost cannot be bounded; {spent}\n"
+                "hint: use a model whose price is known, or bound `tokens` or `model_calls` instead of `cost_usd`"
+            )
+        enough = f"Budget(cost_usd={_rounded_up(used + wanted)}) would do"
+        return (
+            f"{said}: {spent}, and up to ${wanted:.4g} more is wanted\nhint: raise it, {enough}, or None for no bound"
+        )
+    words = _COUNTED_WORDS[limit]
+    if wanted is None:
+        said, more = f"the budget of {bound:,} {words} (`{limit}`) is used up: {used:,} are used", 1.0
+    elif limit in ("model_calls", "tokens"):
+        said = f"the budget of {bound:,} {words} (`{limit}`) has no room for this model call"
+        said += f": {used:,} are used or reserved by calls under way, and {wanted:,} more are wanted"
+        more = wanted
+    else:
+        said, more = f"the budget of {bound:,} {words} (`{limit}`) is used up: {used:,} are used", wanted
+    return f"{said}\nhint: raise it, Budget({limit}={used + more:.0f}) would do, or None for no bound"
+
+
+def _rounded_up(dollars: float) -> str:
+    """Return an amount with enough digits for small prices, never less than it is."""
+    places = 6 if dollars < 0.01 else 4
+    return f"{math.ceil(dollars * 10**places) / 10**places:.{places}f}".rstrip("0").rstrip(".")
+
+
+ReplanReason = Literal["max-replans", "same-plan", "gave-up", "invalid", "model", "budget"]
+
+
+class ReplanError(PlanloomError):
+    """A failure that cannot be planned around, so the part of the plan that it broke stays broken.
+
+    `reason` is "max-replans" (the number of rounds is used up), "same-plan" (the planner wrote again what had failed),
+    "gave-up" (the planner says that the goal cannot be reached), "invalid" (the recovery plan has errors that mending
+    did not remove; `issues` lists them), "model" (the planner model failed; it is the `__cause__`) or "budget" (no room
+    for the call; the `BudgetExceededError` is the `__cause__`).
+    """
+
+    def __init__(self, reason: ReplanReason, message: str, issues: Sequence[Issue] = ()) -> None:
+        super().__init__(message)
+        self.reason: ReplanReason = reason
+        self.issues: tuple[Issue, ...] = tuple(issues)
+
+    def __reduce__(self) -> tuple[type[ReplanError], tuple[ReplanReason, str, tuple[Issue, ...]]]:
+        return ReplanError, (self.reason, str(self), self.issues)
 
 
 def _restored(kind: type[ModelError], message: str, state: dict[str, Any]) -> ModelError:

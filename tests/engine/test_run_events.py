@@ -105,6 +105,20 @@ def test_every_type_of_event_is_json() -> None:
         event_types.CallbackFailed: ("on_step_complete", "ValueError: no"),
         event_types.LoopBlocked: (1.5,),
         event_types.RunFinished: (result.status, result),
+        event_types.PlanningStarted: ("goal", "plan", "model"),
+        event_types.PlanMending: (1, ()),
+        event_types.PlanCreated: (DIAMOND, 1, ("a trailing comma",)),
+        event_types.StepArrived: ("tool",),
+        event_types.ModelCalled: ("plan", "model", 10, 20, None, 1.5, 1, False),
+        event_types.StepHeld: ("fetch",),
+        event_types.ReplanStarted: (error, ("a", "b")),
+        event_types.Replanned: (1, error, ("a",), ("b",), ("c",), DIAMOND),
+        event_types.ReplanRefused: (error, "no way around"),
+        event_types.StepWaiting: ("may it?", "tool", {"amount": 1}),
+        event_types.JoinStarted: ("model",),
+        event_types.AnswerDelta: ("text",),
+        event_types.AnswerReady: ({"a": 1},),
+        event_types.RoundStarted: (2, "more"),
     }
     kinds = {
         kind for kind in vars(event_types).values() if isinstance(kind, type) and issubclass(kind, event_types.Event)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Literal, cast
 
+from planloom.plan.issues import Issue
+from planloom.plan.model import Plan
 from planloom.plan.results import RunResult, StepError
 from planloom.plan.state import RunStatus
 
@@ -50,7 +52,11 @@ class Event:
 
 
 def _json_value(value: Any) -> Any:
-    return value.to_dict() if isinstance(value, StepError | RunResult) else value
+    if isinstance(value, StepError | RunResult | Plan | Issue):
+        return value.to_dict()
+    if isinstance(value, tuple):
+        return [_json_value(part) for part in cast("tuple[Any, ...]", value)]
+    return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,3 +184,137 @@ class RunFinished(Event):
     status: RunStatus
     result: RunResult
     type: ClassVar[str] = "run-finished"
+
+
+@dataclass(frozen=True, slots=True)
+class PlanningStarted(Event):
+    """A planner model is asked for a plan; `mode` is "plan", or "compile" for all calls in one pass."""
+
+    goal: str
+    mode: Literal["plan", "compile"]
+    model: str
+    type: ClassVar[str] = "planning-started"
+
+
+@dataclass(frozen=True, slots=True)
+class PlanMending(Event):
+    """A plan from a model has errors, and the model is asked to mend it; `round` counts from 1."""
+
+    round: int
+    issues: tuple[Issue, ...]
+    type: ClassVar[str] = "plan-mending"
+
+
+@dataclass(frozen=True, slots=True)
+class PlanCreated(Event):
+    """A goal became a valid plan: after `rounds` of mending by the model, and with `mends` made by rule."""
+
+    plan: Plan
+    rounds: int
+    mends: tuple[str, ...]
+    type: ClassVar[str] = "plan-created"
+
+
+@dataclass(frozen=True, slots=True)
+class StepArrived(Event):
+    """A step was read from a plan that is still being written."""
+
+    tool: str
+    type: ClassVar[str] = "step-arrived"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCalled(Event):
+    """A model has answered. `cost_usd` is None when the price is not known; `estimated` tokens were counted here."""
+
+    purpose: str
+    model: str
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float | None
+    latency_ms: float
+    tries: int
+    estimated: bool
+    type: ClassVar[str] = "model-called"
+
+
+@dataclass(frozen=True, slots=True)
+class StepHeld(Event):
+    """A step waits because its part of the plan is being replaced; `failed` is the step that broke it."""
+
+    failed: str
+    type: ClassVar[str] = "step-held"
+
+
+@dataclass(frozen=True, slots=True)
+class ReplanStarted(Event):
+    """A step failed for good and the planner is asked for a recovery plan; `held` is the broken part."""
+
+    reason: StepError
+    held: tuple[str, ...]
+    type: ClassVar[str] = "replan-started"
+
+
+@dataclass(frozen=True, slots=True)
+class Replanned(Event):
+    """The broken part was replaced. `number` counts from 1 in the run; `plan` is the whole plan as it is now."""
+
+    number: int
+    reason: StepError
+    replaced: tuple[str, ...]
+    kept: tuple[str, ...]
+    added: tuple[str, ...]
+    plan: Plan
+    type: ClassVar[str] = "replanned"
+
+
+@dataclass(frozen=True, slots=True)
+class ReplanRefused(Event):
+    """The failure was not planned around, and `message` says why; what depends on the failed step is skipped."""
+
+    reason: StepError
+    message: str
+    type: ClassVar[str] = "replan-refused"
+
+
+@dataclass(frozen=True, slots=True)
+class StepWaiting(Event):
+    """A step waits for a person's word: `question` is what to decide, `args` what the tool would be called with."""
+
+    question: str
+    tool: str
+    args: dict[str, Any]
+    type: ClassVar[str] = "step-waiting"
+
+
+@dataclass(frozen=True, slots=True)
+class JoinStarted(Event):
+    """A model is asked to write the answer from the outputs."""
+
+    model: str
+    type: ClassVar[str] = "join-started"
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerDelta(Event):
+    """The next piece of the answer, as it is written."""
+
+    text: str
+    type: ClassVar[str] = "answer-delta"
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerReady(Event):
+    """The answer, whole."""
+
+    answer: Any
+    type: ClassVar[str] = "answer-ready"
+
+
+@dataclass(frozen=True, slots=True)
+class RoundStarted(Event):
+    """The outputs did not answer the goal, and one more round of planning begins; `number` counts from 1."""
+
+    number: int
+    reason: str
+    type: ClassVar[str] = "round-started"
