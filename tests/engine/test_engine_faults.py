@@ -10,7 +10,7 @@ from engine_cases import run, sleeper, tool_of
 
 from planloom import UsageError, execute_plan
 from planloom.engine.ledger import Ledger
-from planloom.engine.run import Run
+from planloom.engine.stepping import Stepping
 from planloom.plan.schedule import Schedule
 from planloom.testing import HANG, PlanBuilder, ScriptedTool, VirtualClock
 
@@ -19,7 +19,13 @@ PLAN = PlanBuilder().step("a", "work").step("b", "work", after=["a"]).build()
 
 @pytest.mark.parametrize(
     ("where", "name"),
-    [(Ledger, "succeed"), (Run, "_advance"), (Schedule, "release"), (Run, "_start"), (Run, "_try_again")],
+    [
+        (Ledger, "succeed"),
+        (Stepping, "_advance"),
+        (Schedule, "release"),
+        (Stepping, "_start"),
+        (Stepping, "_try_again"),
+    ],
     ids=lambda value: getattr(value, "__name__", value),
 )
 def test_a_fault_is_raised(where: type, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,7 +58,7 @@ def test_a_fault_in_a_timer_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(self: Any, unit: Any) -> None:
         raise ZeroDivisionError("a fault of the engine")
 
-    monkeypatch.setattr(Run, "_back_in_queue", broken)
+    monkeypatch.setattr(Stepping, "_back_in_queue", broken)
     work = ScriptedTool("work", [ConnectionError("x"), HANG], read_only=True)
     with pytest.raises(ZeroDivisionError, match="a fault of the engine"):
         run(PLAN, work.tool)

@@ -138,7 +138,7 @@ def _is_running(pid: int) -> bool:
     status = Path(f"/proc/{pid}/stat")
     if not Path("/proc/self").exists():
         return False
-    for _ in range(1_000):  # a killed process is a zombie until somebody reaps it
+    for _ in range(100_000):  # a killed process is a zombie until somebody reaps it
         if not status.exists() or status.read_text().rpartition(")")[2].split()[0] in "ZX":
             return False
         os.sched_yield()

@@ -208,7 +208,7 @@ def test_threads_and_a_limited_tool_together() -> None:
 def schedule_of(plan: Plan, **options: Any) -> Schedule:
     """A schedule over a plan's graph, every step worth one second."""
     graph = build_graph(plan.steps)
-    schedule = Schedule(graph, graph.remaining([1.0] * len(plan.steps)), **options)
+    schedule = Schedule(graph, [1.0] * len(plan.steps), **options)
     schedule.enqueue(schedule.roots())
     return schedule
 

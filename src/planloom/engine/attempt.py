@@ -31,6 +31,8 @@ class Record:
     scope: Scope | None = None
     """Of an element: the run's values with its item and index."""
     elements: list[Record] | None = None
+    adopted: StepResult | None = None
+    """Of a step that an earlier run has finished: its result."""
     open_elements = 0
     """Of a step with `for_each`: elements that have not ended."""
 
@@ -41,6 +43,8 @@ class Record:
 
     def to_result(self, step_id: str, began: float) -> StepResult:
         """Return the record as a frozen result; times become seconds since the run `began`."""
+        if self.adopted is not None:
+            return self.adopted
         started, ended, elements = self.started, self.ended, self.elements
         return StepResult(
             step_id,

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
+
+from planloom.plan.budget import Account
+from planloom.plan.model import Plan
+from planloom.plan.results import StepError, StepResult
 
 Deliver = Callable[[Any, Any, BaseException | None], None]
 """Called on the loop with a job, its value, and its exception or None."""
@@ -42,3 +47,59 @@ class Workers(Protocol):
 
 MakeWorkers = Callable[[asyncio.AbstractEventLoop, Deliver, int], Workers]
 """Makes the workers of one run, of at most so many threads."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplanRequest:
+    """A failure that a recovery plan may get around.
+
+    `plan` is the plan as it is now, `failed` the step that failed for good, and `held` the ids of the broken part, the
+    failed step first. `steps` holds every step as it is now, running ones too.
+    """
+
+    plan: Plan
+    failed: str
+    held: tuple[str, ...]
+    steps: Mapping[str, StepResult]
+    error: StepError
+
+
+Replanner = Callable[[ReplanRequest], Awaitable[Plan]]
+"""Returns the recovery plan, the replacing steps alone. Raises `ReplanError` when there is no way around."""
+
+
+@dataclass(frozen=True, slots=True)
+class EffectRequest:
+    """A call with an effect that a person is asked about before it is made. `args` have their values."""
+
+    step_id: str
+    tool: str
+    args: dict[str, Any]
+
+
+class Person(Protocol):
+    """Who is asked while a run goes on. None means no answer: then the step waits, and the run ends `waiting`."""
+
+    asks_before_effects: bool
+    """Whether each call of a tool that is not read-only needs this person's approval."""
+
+    async def approve(self, request: EffectRequest) -> bool | None:
+        """Say whether a call may be made."""
+        ...
+
+    async def answer(self, step_id: str, question: str) -> Any:
+        """Answer a question that a tool asks."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """Who decides what the executor does not decide itself; None where nobody does."""
+
+    replanner: Replanner | None = None
+    person: Person | None = None
+    account: Account | None = None
+    """Pays for the start of each call (`Budget.steps`)."""
+
+
+NO_HOOKS = Hooks()

@@ -12,6 +12,7 @@ import contextvars
 import pickle
 import types
 from collections.abc import Callable, Generator
+from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 from planloom.engine import orphans
@@ -197,6 +198,12 @@ class Calls:
         """Ask every call to end, in the order of the schedule."""
         for attempt in sorted(self._live, key=lambda live: live.unit):
             self.end(attempt, cause)
+
+    def end_steps(self, positions: AbstractSet[int]) -> None:
+        """Ask the calls of some steps to end."""
+        for attempt in sorted(self._live, key=lambda live: live.unit):
+            if attempt.unit.position in positions:
+                self.end(attempt, "cancelled")
 
     def settle(self, attempt: Attempt) -> None:
         """Forget a call that is over: whatever it still gives back is dropped."""

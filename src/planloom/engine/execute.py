@@ -16,6 +16,7 @@ from planloom.engine.clock import SystemClock
 from planloom.engine.context import Supplies
 from planloom.engine.emitter import Emitter, Listener
 from planloom.engine.run import Run
+from planloom.engine.settings import RunSettings
 from planloom.engine.threads import ThreadWorkers
 from planloom.engine.watchdog import OnBlocked
 from planloom.engine.worker import is_loading
@@ -134,13 +135,9 @@ def _prepare_run(plan: PlanLike, toolbox: Any, listeners: tuple[Listener, ...], 
         options.get("on_step_complete"),
     )
     workdir = options.get("workdir")
-    return Run(
-        read,
-        tools,
-        inputs,
-        emitter,
-        clock,
-        limits,
+    settings = RunSettings(
+        clock=clock,
+        limits=limits,
         max_concurrency=options.get("max_concurrency"),
         supplies=Supplies(
             options.get("deps"), options.get("worker_model"), None if workdir is None else Path(workdir).absolute()
@@ -150,6 +147,7 @@ def _prepare_run(plan: PlanLike, toolbox: Any, listeners: tuple[Listener, ...], 
         make_workers=options.get("workers", ThreadWorkers),
         on_blocked=options.get("on_blocked"),
     )
+    return Run(read, tools, inputs, emitter, settings)
 
 
 def _check_options(options: RunOptions) -> None:

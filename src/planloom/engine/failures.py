@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from socket import EAI_AGAIN, gaierror
 from typing import Any, Final
 
-from planloom.errors import ArgumentsError, PlanloomError, Retry
+from planloom.errors import ArgumentsError, AskPerson, BudgetExceededError, PlanloomError, Retry
 from planloom.plan.issues import shorten
 from planloom.plan.results import StepError
 from planloom.plan.values import OutputError
@@ -70,6 +70,10 @@ def _describe(error: BaseException) -> Failure:
     message = shorten(text, MAX_MESSAGE_CHARS) if text.strip() else f"the tool raised {name} without a message"
     if isinstance(error, Retry):
         return Failure("exception", name, message, True, _seconds(error.after_s))
+    if isinstance(error, AskPerson):
+        return Failure("question", name, message)
+    if isinstance(error, BudgetExceededError):
+        return Failure("budget", name, message)
     if isinstance(error, KeyboardInterrupt | SystemExit):
         detail = f" ({shorten(text, 80)})" if text.strip() else ""
         return Failure("exception", name, f"the tool raised {name}{detail}; only the step ends, not the program")
@@ -142,3 +146,19 @@ def backoff_s(failed_attempts: int, chance: random.Random) -> float:
     """
     ceiling = min(BACKOFF_MAX_S, BACKOFF_BASE_S * 2.0 ** (failed_attempts - 1))
     return ceiling * (0.5 + chance.random() / 2)
+
+
+class Backoff:
+    """The waits of one run before its steps are tried again; the same `seed` gives the same waits."""
+
+    def __init__(self, seed: int | None) -> None:
+        self._seed = seed
+        self._chance: random.Random | None = None
+
+    def after(self, failed_attempts: int, failure: Failure) -> float:
+        """Return the seconds until the next try: what the failure itself says, else the back-off."""
+        if failure.after_s is not None:
+            return failure.after_s
+        if self._chance is None:  # seeding one takes as long as a step, and most runs never need it
+            self._chance = random.Random(self._seed)  # noqa: S311 - jitter is no secret
+        return backoff_s(failed_attempts, self._chance)

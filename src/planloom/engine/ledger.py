@@ -5,20 +5,19 @@ Nothing is decided here. Every end of a step goes through `_close`, once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
 from planloom.engine.attempt import Record
 from planloom.engine.emitter import Emitter
 from planloom.engine.outcome import answer_of, not_finished, run_status
+from planloom.engine.running_plan import RunningPlan
 from planloom.plan import events
 from planloom.plan.graph import graph_of
 from planloom.plan.issues import shorten
-from planloom.plan.model import Plan
 from planloom.plan.resolve import Scope
-from planloom.plan.results import RunResult, StepError
-from planloom.plan.schedule import Schedule
+from planloom.plan.results import RunResult, StepError, StepResult
 from planloom.plan.state import StepStatus
 
 _END_EVENTS: Final = {
@@ -33,22 +32,25 @@ class Ledger:
 
     def __init__(
         self,
-        plan: Plan,
+        running: RunningPlan,
         inputs: Mapping[str, Any],
-        schedule: Schedule,
         emitter: Emitter,
         time: Callable[[], float],
         began_at: datetime,
     ) -> None:
-        self.scope = Scope({**plan.inputs, **inputs})
-        self.records = [Record() for _ in plan.steps]
-        self._plan = plan
-        self._steps = plan.steps
-        self._schedule = schedule
+        self._inputs = inputs
+        self.scope = Scope({**running.plan.inputs, **inputs})
+        self.records = [Record() for _ in running.steps]
+        self._running = running
+        self._steps = running.steps
+        self._schedule = running.schedule
         self._emitter = emitter
         self._time = time
         self._began = time()
         self._began_at = began_at
+        self._planned_around: set[int] = set()
+        self.replans = 0
+        """Recovery plans that became part of the plan."""
 
     def expand(self, position: int, items: list[Any]) -> None:
         """Open one record per element of a step with `for_each`."""
@@ -83,22 +85,68 @@ class Ledger:
         self._emitter.emit(events.StepSkipped, step_id, reason, None)
         return freed
 
-    def end(self, position: int, status: StepStatus, error: StepError) -> None:
-        """End a step that did not succeed. A failed one takes along everything that would have needed it."""
-        record, step_id = self.records[position], self._steps[position].id
-        record.error = error
-        self._schedule.move(position, status)
-        self._close(position)
-        self._emit_end(step_id, record)
-        if status is not StepStatus.FAILED:
-            return  # what depends on it stays pending, until a person or the end of the run
-        reason = f"skipped because `{shorten(step_id)}` failed"
+    def grow(self) -> None:
+        """Open records for the steps that the plan has got since."""
+        self.scope.inputs = {**self._running.plan.inputs, **self._inputs}
+        self.records.extend(Record() for _ in range(len(self._steps) - len(self.records)))
+
+    def forget(self, step_ids: Iterable[str]) -> None:
+        """Let nothing refer any more to what has become of steps that left the plan; others may get their ids."""
+        for step_id in step_ids:
+            self.scope.outputs.pop(step_id, None)
+            self.scope.statuses.pop(step_id, None)
+            self.scope.errors.pop(step_id, None)
+            self.scope.skipped.discard(step_id)
+
+    def adopt(self, position: int, result: StepResult) -> None:
+        """Take over a step that an earlier run has finished. Nobody is told again."""
+        record = self.records[position]
+        record.adopted = result
+        record.status = self.scope.statuses[result.step_id] = result.status
+        record.output, record.error = result.output, result.error
+        self._schedule.adopt(position, result.status, is_success=result.is_success)
+        if result.error is not None:
+            self.scope.errors[result.step_id] = result.error
+        if result.status is StepStatus.SUCCEEDED:
+            self.scope.outputs[result.step_id] = result.output
+        elif result.is_success:
+            self.scope.skipped.add(result.step_id)
+
+    def has_ended_well(self, position: int) -> bool:
+        """Whether a step succeeded or was skipped by its condition."""
+        record = self.records[position]
+        return record.status is StepStatus.SUCCEEDED or (record.status is StepStatus.SKIPPED and record.error is None)
+
+    def is_held(self, position: int) -> bool:
+        """Whether a way around a failed step is still looked for."""
+        return position in self._planned_around
+
+    def hold(self, position: int) -> None:
+        """Hold what would have needed a failed step, until it is known whether there is a way around."""
+        self._planned_around.add(position)
+        for held in self._schedule.hold(position):
+            self.records[held].status = StepStatus.HELD
+            self._emitter.emit(events.StepHeld, self._steps[held].id, self._steps[position].id)
+
+    def doom(self, position: int) -> None:
+        """End everything that would have needed a step that did not succeed, and has not begun."""
+        self._planned_around.discard(position)
+        name = shorten(self._steps[position].id)
+        reason = f"skipped because `{name}` {_PAST[self.records[position].status]}"
         for doomed in self._schedule.doom(position):
             skipped = self.records[doomed]
             skipped.reason = reason
             skipped.error = StepError("skipped", "DependencyFailed", reason)
             self._close(doomed)
             self._emitter.emit(events.StepSkipped, self._steps[doomed].id, reason, skipped.error)
+
+    def end(self, position: int, status: StepStatus, error: StepError) -> None:
+        """End a step that did not succeed. What would have needed it is left to `doom` or `hold`."""
+        record, step_id = self.records[position], self._steps[position].id
+        record.error = error
+        self._schedule.move(position, status)
+        self._close(position)
+        self._emit_end(step_id, record)
 
     def end_element(
         self, position: int, index: int, status: StepStatus, output: Any, error: StepError | None
@@ -108,7 +156,10 @@ class Ledger:
         assert parent.elements is not None
         element = parent.elements[index]
         element.status, element.output, element.error, element.ended = status, output, error, self._time()
-        element.scope = None
+        if status is StepStatus.WAITING:
+            element.ended = None
+        else:
+            element.scope = None
         parent.attempts += element.attempts
         parent.open_elements -= 1
         self._emit_end(f"{self._steps[position].id}[{index}]", element)
@@ -118,6 +169,8 @@ class Ledger:
         record, step_id = self.records[position], self._steps[position].id
         record.status = self._schedule.statuses[position]
         record.ended = self._time()
+        if position in self._schedule.dropped:
+            return
         self.scope.statuses[step_id] = record.status
         if record.error is not None:
             self.scope.errors[step_id] = record.error
@@ -126,29 +179,44 @@ class Ledger:
 
     def _emit_end(self, step_id: str, record: Record) -> None:
         emitter = self._emitter
-        if not emitter.is_listening:
+        if not emitter.is_listening or record.status is StepStatus.WAITING:
             return
         if record.status is StepStatus.SUCCEEDED:
             emitter.emit(events.StepSucceeded, step_id, record.output, record.attempts, record.latency_ms)
         else:
             emitter.emit(_END_EVENTS[record.status], step_id, record.error, record.attempts, record.latency_ms)
 
+    def snapshot(self) -> dict[str, StepResult]:
+        """Return every step of the plan as it is now, in the order of the plan."""
+        running, records, began = self._running, self.records, self._began
+        if not running.has_changed:
+            pairs = zip(running.steps, records, strict=True)
+            return {step.id: record.to_result(step.id, began) for step, record in pairs}
+        position_of = running.position_of
+        return {step.id: records[position_of[step.id]].to_result(step.id, began) for step in running.plan.steps}
+
     def result(self, stop_reason: StepError | None) -> RunResult:
         """Return the whole run; what has not ended when it was stopped is cancelled now."""
+        schedule = self._schedule
         if stop_reason is not None:
-            for position in self._schedule.open_steps():
+            for position in schedule.open_steps():
                 self.end(position, StepStatus.CANCELLED, not_finished(stop_reason))
-        steps = {
-            step.id: record.to_result(step.id, self._began)
-            for step, record in zip(self._steps, self.records, strict=True)
-        }
+        steps, plan = self.snapshot(), self._running.plan
         return RunResult(
             self._emitter.run_id,
-            run_status(self._schedule.statuses, stop_reason),
-            answer_of(self._plan, graph_of(self._plan), self.scope, steps),
-            self._plan,
+            run_status(schedule.statuses_in_plan(), stop_reason),
+            answer_of(plan, graph_of(plan), self.scope, steps),
+            plan,
             steps,
+            replans=self.replans,
             started_at=self._began_at,
             duration_ms=(self._time() - self._began) * 1_000,
             error=None if stop_reason is None or stop_reason.kind == "cancelled" else stop_reason,
         )
+
+
+_PAST: Final = {
+    StepStatus.FAILED: "failed",
+    StepStatus.SKIPPED: "was skipped",
+    StepStatus.CANCELLED: "was cancelled",
+}

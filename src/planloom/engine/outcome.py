@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Any, Final
 
 from planloom.engine.attempt import Record
 from planloom.plan.graph import PlanGraph
@@ -12,13 +13,14 @@ from planloom.plan.resolve import Scope, resolve_answer
 from planloom.plan.results import StepError, StepResult
 from planloom.plan.state import END_STATUSES, RunStatus, StepStatus
 
+_FOR_A_PERSON: Final = frozenset({StepStatus.UNKNOWN, StepStatus.WAITING})
 
-def run_status(statuses: Iterable[StepStatus], stop_reason: StepError | None) -> RunStatus:
+
+def run_status(found: AbstractSet[StepStatus], stop_reason: StepError | None) -> RunStatus:
     """Return the status of a run whose steps have come to these ends."""
     if stop_reason is not None:
         return RunStatus.CANCELLED if stop_reason.kind == "cancelled" else RunStatus.FAILED
-    found = set(statuses)
-    if StepStatus.UNKNOWN in found:
+    if not found.isdisjoint(_FOR_A_PERSON):
         return RunStatus.WAITING
     assert found <= END_STATUSES
     return RunStatus.FAILED if StepStatus.FAILED in found else RunStatus.SUCCEEDED
@@ -51,11 +53,13 @@ def elements_outcome(elements: Sequence[Record]) -> tuple[StepStatus, StepError 
         for index, element in enumerate(elements)
         if element.error is not None and element.status is not StepStatus.SUCCEEDED
     }
+    statuses = {element.status for element in elements}
+    if StepStatus.WAITING in statuses and StepStatus.UNKNOWN not in statuses:
+        return StepStatus.WAITING, None
     if not failed:
         return StepStatus.SUCCEEDED, None
     first = next(iter(failed))
     message = f"{len(failed)} of {len(elements)} elements did not succeed; [{first}]: {failed[first].message}"
-    statuses = {element.status for element in elements}
     if StepStatus.UNKNOWN in statuses:
         return StepStatus.UNKNOWN, StepError("unknown", "ElementsError", message, failed)
     if StepStatus.FAILED in statuses:

@@ -56,14 +56,7 @@ class PlanGraph:
 
     def remaining(self, weights: Sequence[float]) -> list[float]:
         """Return for each step the longest path from its start to the end of the plan, itself included."""
-        longest = list(weights)
-        for position in reversed(self.order):
-            behind = 0.0
-            for dependent in self.dependents[position]:
-                if longest[dependent] > behind:
-                    behind = longest[dependent]
-            longest[position] += behind
-        return longest
+        return longest_paths(self.dependents, self.order, weights)
 
     def circles(self) -> list[list[int]]:
         """Return one shortest circle per knot of steps that wait for each other, in step order.
@@ -77,6 +70,20 @@ class PlanGraph:
             if len(circle) > 2:
                 found.append(circle)
         return sorted(found)
+
+
+def longest_paths(
+    dependents: Sequence[Sequence[int]], order: Sequence[int], weights: Sequence[float]
+) -> list[float]:
+    """Return for each step the longest path from its start to the end, itself included, in the unit of `weights`."""
+    longest = list(weights)
+    for position in reversed(order):
+        behind = 0.0
+        for dependent in dependents[position]:
+            if longest[dependent] > behind:
+                behind = longest[dependent]
+        longest[position] += behind
+    return longest
 
 
 def graph_of(plan: Plan) -> PlanGraph:
@@ -107,19 +114,27 @@ def build_graph(steps: Sequence[Step]) -> PlanGraph:
         for dependency in merged:
             dependents[dependency].append(position)
     return PlanGraph(
-        ids, index, tuple(dependencies), dependents, tuple(referenced), _topological_order(dependencies, dependents)
+        ids,
+        index,
+        tuple(dependencies),
+        dependents,
+        tuple(referenced),
+        tuple(topological_order([len(needed) for needed in dependencies], dependents)),
     )
 
 
-def _topological_order(dependencies: Sequence[Sequence[int]], dependents: Sequence[Sequence[int]]) -> tuple[int, ...]:
-    unmet = [len(needed) for needed in dependencies]
+def topological_order(unmet: list[int], dependents: Sequence[Sequence[int]]) -> list[int]:
+    """Return the steps so that each stands behind those it waits for, without those on or behind a circle.
+
+    `unmet` counts for each step the ones it waits for; it is used up.
+    """
     order = [position for position, count in enumerate(unmet) if not count]
     for position in order:  # grows while it is walked: Kahn's algorithm with the list as its queue
         for dependent in dependents[position]:
             unmet[dependent] -= 1
             if not unmet[dependent]:
                 order.append(dependent)
-    return tuple(order)
+    return order
 
 
 def _knots(graph: PlanGraph) -> list[list[int]]:

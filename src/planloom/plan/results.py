@@ -19,7 +19,7 @@ class StepError:
     """Why a step did not succeed.
 
     `kind` is stable: exception, timeout, arguments, reference, condition, output, worker, limit, elements,
-    cancelled, skipped, unknown. `type` names the exception's class, `message` is for a person. `elements`
+    cancelled, skipped, unknown, budget, denied, question. `type` names the exception's class, `message` is for a person. `elements`
     holds the error of each failed element of a `for_each`, by index.
     """
 

@@ -8,11 +8,12 @@ Hu 1961, Graham 1969). Ties go to the earlier step, so that the order never depe
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from heapq import heappop, heappush
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from heapq import heapify, heappop, heappush
 from typing import Final, NamedTuple, cast
 
-from planloom.plan.graph import PlanGraph
+from planloom.plan.graph import PlanGraph, longest_paths, topological_order
 from planloom.plan.state import END_STATUSES, TRANSITIONS, StepStatus, next_status
 
 # an enum looks its members up with a function of its own, and these are needed for every step
@@ -39,28 +40,36 @@ class Schedule:
     The caller loops: `take` a unit and start it; `release` its slot when its call has ended; `settle` the
     step when it has ended for good. Slots: at most `max_concurrency` units at a time (None: no limit), and at
     most `limits[group]` units of one group, such as a tool or a pool of threads. `groups[i]` names the limited
-    groups that step i belongs to. `remaining` may be None when nothing is limited: then no order is needed.
+    groups that step i belongs to. `weights` says how long each step takes, in any unit; without limits no order is
+    needed, and it may be left out.
 
     Units of the same groups wait in one queue, so a group that is full holds up nobody else.
+
+    A plan may grow while it runs (`grow`) and lose steps (`drop`). Positions are never given twice.
     """
 
     def __init__(
         self,
         graph: PlanGraph,
-        remaining: Sequence[float] | None = None,
+        weights: Sequence[float] = (),
         max_concurrency: int | None = None,
         groups: Sequence[tuple[str, ...]] = (),
         limits: Mapping[str, int] | None = None,
     ) -> None:
-        self._dependents = graph.dependents
+        self._dependents: Sequence[list[int]] = graph.dependents
+        self._owns_dependents = False
+        """The lists belong to the plan's graph until the schedule grows."""
         self.statuses: list[StepStatus] = [StepStatus.PENDING] * len(graph.ids)
+        self.dropped: set[int] = set()
+        """Steps that are no longer part of the plan."""
         self.running = 0
         """Units that hold a slot; not counted when nothing is limited."""
-        self._remaining = remaining
+        self._weights = list(weights)
+        self._remaining = graph.remaining(weights) if weights else [0.0] * len(graph.ids)
         self._unmet = [len(needed) for needed in graph.dependencies]
         self._max = max_concurrency
         self._limits = dict(limits or {})
-        self._groups = groups if self._limits else ()
+        self._groups = list(groups) if self._limits else []
         self._taken = dict.fromkeys(self._limits, 0)
         self._queues: dict[tuple[str, ...], list[Unit]] = {(): [], **{group: [] for group in self._groups}}
         self._ungrouped = self._queues[()]
@@ -69,8 +78,9 @@ class Schedule:
         """The queue when nothing is limited: all that is ready starts at once, so first come is first served."""
 
     def roots(self) -> list[int]:
-        """Return the steps that wait for nothing."""
-        return [position for position, unmet in enumerate(self._unmet) if not unmet]
+        """Return the pending steps that wait for nothing."""
+        statuses = self.statuses
+        return [position for position, unmet in enumerate(self._unmet) if not unmet and statuses[position] is _PENDING]
 
     def move(self, position: int, status: StepStatus) -> None:
         """Change the state of a step, as the transition table allows."""
@@ -93,8 +103,7 @@ class Schedule:
 
     def enqueue_element(self, position: int, index: int) -> None:
         """Put one element of a running step into the queue."""
-        priority = 0.0 if self._remaining is None else -self._remaining[position]
-        self.put_back(Unit(priority, position, index))
+        self.put_back(Unit(-self._remaining[position] if self.is_limited else 0.0, position, index))
 
     def put_back(self, unit: Unit) -> None:
         """Put a unit into the queue that has been there before, such as one whose back-off is over."""
@@ -165,26 +174,117 @@ class Schedule:
                 freed.append(dependent)
         return freed
 
-    def doom(self, position: int) -> list[int]:
-        """Return every pending descendant of a step that did not end well, nearest first, now skipped."""
-        doomed: list[int] = []
-        pending = [position]
-        for current in pending:
-            for dependent in self._dependents[current]:
-                if self.statuses[dependent] is StepStatus.PENDING:
-                    self.move(dependent, StepStatus.SKIPPED)
-                    doomed.append(dependent)
-                    pending.append(dependent)
-        return doomed
+    def adopt(self, position: int, status: StepStatus, *, is_success: bool) -> None:
+        """Set the state of a step that an earlier run has finished, before anything has started."""
+        self.statuses[position] = _RUNNING if is_success else status
+        if is_success:
+            self.settle(position, status)
 
-    def drop_queue(self) -> list[Unit]:
-        """Empty the queue and return what was in it, in order: nothing more is to start."""
-        dropped = sorted([*self._ready, *(unit for queue in self._queues.values() for unit in queue)])
-        self._ready.clear()
+    def doom(self, position: int) -> list[int]:
+        """Return every descendant of a step that did not end well that has not begun, nearest first, now skipped."""
+        return self._spread(position, frozenset({_PENDING, StepStatus.HELD}), StepStatus.SKIPPED)
+
+    def hold(self, position: int) -> list[int]:
+        """Return every descendant of a failed step that has not begun, nearest first, now held for a replan.
+
+        Descendants that were held before, for another failure, are not among them.
+        """
+        return self._spread(position, frozenset({_PENDING}), StepStatus.HELD)
+
+    def held_by(self, position: int) -> list[int]:
+        """Return the descendants of a failed step that are held, nearest first."""
+        return self._behind(position, frozenset({StepStatus.HELD}))
+
+    def _spread(self, position: int, unfinished: AbstractSet[StepStatus], status: StepStatus) -> list[int]:
+        behind = self._behind(position, unfinished)
+        for descendant in behind:
+            self.move(descendant, status)
+        return behind
+
+    def _behind(self, position: int, statuses: AbstractSet[StepStatus]) -> list[int]:
+        """Return the steps that are reached from one by way of steps in one of the `statuses`, nearest first."""
+        found: dict[int, None] = {}
+        pending = [position]
+        for current in pending:  # grows while it is walked
+            for dependent in self._dependents[current]:
+                if dependent not in found and self.statuses[dependent] in statuses:
+                    found[dependent] = None
+                    pending.append(dependent)
+        return list(found)
+
+    def grow(
+        self,
+        dependencies: Sequence[Sequence[int]],
+        is_met: Callable[[int], bool],
+        weights: Sequence[float] = (),
+        groups: Sequence[tuple[str, ...]] = (),
+    ) -> list[int]:
+        """Add steps behind those that are there, and return the positions of those that wait for nothing.
+
+        `dependencies` holds positions, of steps that are there or are being added; `is_met` says of one that is there
+        whether it has ended well. `groups` are those of the added steps; their limits were known from the start. When
+        there are limits, `weights` says how long each of the added steps takes.
+        """
+        first = len(self.statuses)
+        if not self._owns_dependents:
+            self._dependents = [list(dependents) for dependents in self._dependents]
+            self._owns_dependents = True
+        dependents = cast("list[list[int]]", self._dependents)
+        dependents.extend([] for _ in dependencies)
+        self.statuses.extend([_PENDING] * len(dependencies))
+        for position, needed in enumerate(dependencies, first):
+            unmet = [dependency for dependency in needed if dependency >= first or not is_met(dependency)]
+            self._unmet.append(len(unmet))
+            for dependency in unmet:
+                dependents[dependency].append(position)
+        if self.is_limited:
+            self._order_anew(weights, groups)
+        return [position for position in range(first, len(self.statuses)) if not self._unmet[position]]
+
+    def _order_anew(self, weights: Sequence[float], groups: Sequence[tuple[str, ...]]) -> None:
+        """Give all steps, those in the queue too, the priorities of the plan as it is now."""
+        self._weights.extend(weights)
+        if self._groups:
+            self._groups.extend(groups)
+            for group in groups:
+                self._queues.setdefault(group, [])
+        waiting_for = [0] * len(self.statuses)
+        for dependents in self._dependents:
+            for dependent in dependents:
+                waiting_for[dependent] += 1
+        order = topological_order(waiting_for, self._dependents)
+        self._remaining = longest_paths(self._dependents, order, self._weights)
         for queue in self._queues.values():
+            queue[:] = [Unit(-self._remaining[unit.position], unit.position, unit.index) for unit in queue]
+            heapify(queue)
+
+    def drop(self, positions: Iterable[int]) -> None:
+        """Take steps out of the plan that no step which stays depends on. Nothing that they still do counts."""
+        self.dropped.update(positions)
+
+    def drop_queue(self, positions: AbstractSet[int] | None = None) -> list[Unit]:
+        """Take all units, or those of some steps, out of the queue and return them in order: they are not to start."""
+        dropped: list[Unit] = []
+        for queue in (self._ready, *self._queues.values()):
+            units = list(queue)
+            kept = [] if positions is None else [unit for unit in units if unit.position not in positions]
+            dropped += [unit for unit in units if positions is None or unit.position in positions]
             queue.clear()
-        return dropped
+            queue.extend(kept)  # a part of a sorted heap in the same order need not be a heap
+            if isinstance(queue, list):
+                heapify(queue)
+        return sorted(dropped)
+
+    def statuses_in_plan(self) -> set[StepStatus]:
+        """Return the states that steps of the plan are in."""
+        if not self.dropped:
+            return set(self.statuses)
+        return {status for position, status in enumerate(self.statuses) if position not in self.dropped}
 
     def open_steps(self) -> list[int]:
-        """Return the steps that have not ended."""
-        return [position for position, status in enumerate(self.statuses) if status not in END_STATUSES]
+        """Return the steps of the plan that have not ended."""
+        return [
+            position
+            for position, status in enumerate(self.statuses)
+            if status not in END_STATUSES and position not in self.dropped
+        ]

@@ -1,0 +1,99 @@
+"""The plan of a run, by position: it may grow while it runs, and lose the part that a recovery plan replaces.
+
+Rule: a position is given once and never moves, so that a call under way always knows its step. A step that is replaced
+stays at its position, dropped; the step that takes its place, even under the same id, gets a new one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from planloom.engine.slots import Slots, durations
+from planloom.plan.graph import graph_of
+from planloom.plan.model import Plan, Step
+from planloom.plan.state import StepStatus
+from planloom.tools import Tool
+
+if TYPE_CHECKING:
+    from planloom.engine.ledger import Ledger
+
+
+class RunningPlan:
+    """Steps, tools and schedule by position. `may_grow` is said beforehand, as it decides which limits there are."""
+
+    def __init__(
+        self, plan: Plan, toolbox: Mapping[str, Tool], max_concurrency: int | None, *, may_grow: bool = False
+    ) -> None:
+        self.plan = plan
+        self.steps: list[Step] = list(plan.steps)
+        self.tools: list[Tool] = [toolbox[step.tool] for step in plan.steps]
+        self._toolbox = toolbox
+        self._slots = Slots(toolbox.values() if may_grow else self.tools, max_concurrency)
+        self.schedule = self._slots.make_schedule(graph_of(plan), self.tools)
+        self.has_changed = False
+        """Whether the positions are no longer those of the plan."""
+        self._position_of: dict[str, int] | None = None
+
+    @property
+    def position_of(self) -> dict[str, int]:
+        """The positions of the plan's steps by id."""
+        if self._position_of is None:
+            self._position_of = {
+                step.id: position for position, step in enumerate(self.steps) if position not in self.schedule.dropped
+            }
+        return self._position_of
+
+    def ids(self, positions: Collection[int]) -> tuple[str, ...]:
+        """Return the ids of steps."""
+        return tuple(self.steps[position].id for position in positions)
+
+    def add(self, steps: Sequence[Step], plan: Plan, ledger: Ledger) -> list[int]:
+        """Add steps, which are part of `plan` from now on; return the positions of those that may start.
+
+        What they depend on stands in the plan already, or is added with them. Those that need a step which has failed
+        are skipped, or held when that one is held.
+        """
+        first = len(self.steps)
+        self.plan, self.has_changed = plan, True
+        self.steps.extend(steps)
+        self.tools.extend(self._toolbox[step.tool] for step in steps)
+        self._position_of = None
+        position_of = self.position_of
+        needed = [[position_of[name] for name in needs(step)] for step in steps]
+        added = self.tools[first:]
+        freed = self.schedule.grow(needed, ledger.has_ended_well, durations(added), self._slots.groups(added))
+        ledger.grow()
+        for dependency in sorted({position for positions in needed for position in positions if position < first}):
+            status = self.schedule.statuses[dependency]
+            if status is StepStatus.HELD or ledger.is_held(dependency):
+                ledger.hold(dependency)
+            elif status in (StepStatus.FAILED, StepStatus.SKIPPED) and not ledger.has_ended_well(dependency):
+                ledger.doom(dependency)
+        return [position for position in freed if self.schedule.statuses[position] is StepStatus.PENDING]
+
+    def drop(self, positions: Collection[int], ledger: Ledger) -> None:
+        """Take steps out of the plan; what comes in their place is added next."""
+        ledger.forget(self.ids(positions))
+        self.schedule.drop(positions)
+        self._position_of = None
+
+    def same_as(self, plan: Plan) -> set[str]:
+        """Return the ids of the steps that `plan` has unchanged, and whose needs it has unchanged too."""
+        wanted = {step.id: step for step in plan.steps}
+        kept: set[str] = set()
+        for step_id, position in self.position_of.items():  # a step arrives after those that it needs
+            step, other = self.steps[position], wanted.get(step_id)
+            if other is not None and _does(step) == _does(other) and kept.issuperset(needs(step)):
+                kept.add(step_id)
+        return kept
+
+
+def needs(step: Step) -> tuple[str, ...]:
+    """Return the ids of the steps that a step waits for, each once."""
+    return tuple(dict.fromkeys((*step.depends_on, *step.wiring().step_ids)))
+
+
+def _does(step: Step) -> tuple[Any, ...]:
+    """Return what a step does, whatever is said about it."""
+    return step.tool, step.args, step.when, step.for_each, step.timeout_s, step.retries, frozenset(needs(step))

@@ -1,0 +1,146 @@
+"""Steps that wait for a person: for the approval of an effect, or for the answer to a question.
+
+Rule: what waits holds no slot. Without an answer the step stays as it is, and the run ends `waiting` when nothing else
+is left to do; a person who fails to answer in order, by raising, has not answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from planloom.engine import orphans
+from planloom.engine.base import EffectRequest, Person
+from planloom.engine.emitter import Emitter
+from planloom.engine.failures import describe_exception
+from planloom.plan.events import CallbackFailed, StepWaiting
+from planloom.plan.limits import Limits
+from planloom.plan.model import Step
+from planloom.plan.resolve import Scope, resolve_args
+from planloom.plan.results import StepError
+from planloom.plan.schedule import Schedule, Unit
+from planloom.plan.state import StepStatus
+from planloom.plan.values import OutputError, normalise_output
+from planloom.tools import Tool
+
+
+class Conclude(Protocol):
+    """Ends a unit, or leaves it waiting."""
+
+    def __call__(self, unit: Unit, status: StepStatus, *, output: Any = None, error: StepError | None = None) -> None:
+        """Give a unit the status; `WAITING` is one that may go on in a later run."""
+        ...
+
+
+class Waits:
+    """Asks a person, and acts on the word. `person` None: nobody is there to be asked.
+
+    `set_aside` changes the state of a unit that has not ended, `conclude` ends one, and after each word `go_on`
+    starts what may start.
+    """
+
+    def __init__(
+        self,
+        person: Person | None,
+        emitter: Emitter,
+        limits: Limits,
+        schedule: Schedule,
+        set_aside: Callable[[Unit, StepStatus], None],
+        conclude: Conclude,
+        go_on: Callable[[], None],
+        on_fault: Callable[[BaseException], None],
+    ) -> None:
+        self._person = person
+        self._emitter = emitter
+        self._limits = limits
+        self._set_aside = set_aside
+        self._schedule = schedule
+        self._conclude = conclude
+        self._go_on = go_on
+        self._on_fault = on_fault
+        self._tasks: dict[Unit, asyncio.Task[None]] = {}
+        self._approved: set[tuple[int, int]] = set()
+        self.asks_before_effects = person is not None and person.asks_before_effects
+
+    def must_wait(self, unit: Unit, step: Step, tool: Tool, scope: Scope, step_id: str) -> bool:
+        """Ask before a call with an effect, and return whether it has to wait for the word.
+
+        The arguments of a step cannot change any more, so one word is enough. What cannot be called is not asked
+        about: its start will say what is wrong.
+        """
+        if not self.asks_before_effects or tool.read_only or (unit.position, unit.index) in self._approved:
+            return False
+        try:
+            args = resolve_args(step, scope)
+            tool.prepare(args)
+        except BaseException:
+            return False
+        assert self._person is not None
+        request = EffectRequest(step_id, tool.name, args)
+        self._schedule.release(unit.position)
+        self._set_aside(unit, StepStatus.WAITING)
+        question = f"may `{request.tool}` be called? It may change something"
+        self._emitter.emit(StepWaiting, request.step_id, question, request.tool, request.args)
+        self._wait(unit, self._person.approve(request), lambda word: self._hear_approval(unit, request, word))
+        return True
+
+    def _hear_approval(self, unit: Unit, request: EffectRequest, word: Any) -> None:
+        if word:
+            self._approved.add((unit.position, unit.index))
+            self._set_aside(unit, StepStatus.READY)
+            self._schedule.put_back(unit)
+        elif word is None:
+            self._conclude(unit, StepStatus.WAITING)
+        else:
+            message = f"the call of `{request.tool}` was denied by a person"
+            self._conclude(unit, StepStatus.FAILED, error=StepError("denied", "Denied", message))
+
+    def ask_question(self, unit: Unit, step_id: str, tool: str, question: str) -> None:
+        """Ask a question of a tool; the answer is the output of its step."""
+        self._set_aside(unit, StepStatus.WAITING)
+        self._emitter.emit(StepWaiting, step_id, question, tool, {})
+        if self._person is None:
+            self._conclude(unit, StepStatus.WAITING)
+        else:
+            self._wait(unit, self._person.answer(step_id, question), lambda word: self._hear_answer(unit, word))
+
+    def _hear_answer(self, unit: Unit, word: Any) -> None:
+        if word is None:
+            self._conclude(unit, StepStatus.WAITING)
+            return
+        self._set_aside(unit, StepStatus.RUNNING)
+        try:
+            output = normalise_output(word, self._limits)
+        except OutputError as error:
+            self._conclude(unit, StepStatus.FAILED, error=describe_exception(error).to_error())
+        else:
+            self._conclude(unit, StepStatus.SUCCEEDED, output=output)
+
+    def _wait(self, unit: Unit, word: Awaitable[Any], hear: Callable[[Any], None]) -> None:
+        async def wait() -> None:
+            given = None
+            try:
+                given = await word
+            except asyncio.CancelledError:
+                return
+            except Exception as error:
+                self._emitter.emit(CallbackFailed, None, "approve", describe_exception(error).message)
+            if self._tasks.pop(unit, None) is None:
+                return  # the run was stopped meanwhile
+            try:
+                hear(given)
+                self._go_on()
+            except BaseException as fault:
+                self._on_fault(fault)
+
+        self._tasks[unit] = asyncio.get_running_loop().create_task(wait())
+
+    def stop(self) -> list[Unit]:
+        """Stop waiting; return what waited."""
+        waited = sorted(self._tasks)
+        for unit in waited:
+            task = self._tasks.pop(unit)
+            task.cancel()
+            orphans.keep(task)
+        return waited
