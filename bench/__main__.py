@@ -13,7 +13,18 @@ from importlib import import_module
 
 from bench.measure import Row
 
-QUESTIONS = ("overhead", "makespan", "reading", "importing", "command", "memory", "threads", "arguments", "many_runs")
+QUESTIONS = (
+    "overhead",
+    "makespan",
+    "reading",
+    "importing",
+    "command",
+    "memory",
+    "threads",
+    "arguments",
+    "many_runs",
+    "strategies",
+)
 _HEAD = f"{'question':<70} {'floor':>9} {'planloom':>9} {'unit':<8} {'ratio':>7} {'bound':>8}  verdict"
 
 

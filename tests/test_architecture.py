@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "standard": {"errors", "plan", "tools", "models"},
     "engine": {"errors", "plan", "tools"},
     "planning": {"errors", "plan", "tools", "models", "engine"},
+    "agent": {"errors", "plan", "tools", "models", "engine", "planning", "standard", "drawing"},
     "analysis": {"errors", "plan", "tools", "drawing", "engine"},
     "testing": {"errors", "plan", "tools", "models", "engine"},
     "cli": {"errors", "plan", "tools", "drawing", "engine", "analysis"},

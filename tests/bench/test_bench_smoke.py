@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-BOUNDED = {"overhead", "makespan", "reading", "importing", "memory"}
+BOUNDED = {"overhead", "makespan", "reading", "importing", "memory", "strategies"}
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +25,18 @@ def bench(name):
 
 @pytest.mark.parametrize(
     "name",
-    ["overhead", "makespan", "reading", "importing", "command", "memory", "threads", "arguments", "many_runs"],
+    [
+        "overhead",
+        "makespan",
+        "reading",
+        "importing",
+        "command",
+        "memory",
+        "threads",
+        "arguments",
+        "many_runs",
+        "strategies",
+    ],
 )
 def test_a_benchmark_answers_its_question(name):
     """Its rows have positive numbers on both sides, and a bound where one is promised."""
@@ -106,3 +117,12 @@ def test_the_critical_path_is_the_longest_way_through():
     floors, plans = bench("floors"), importlib.import_module("planloom.testing")
 
     assert 6.0 == floors.critical_path_s(floors.graph_by_hand(plans.fan(3)), [1.0, 2.0, 4.0, 3.0, 1.0])
+
+
+def test_strategies_are_the_same_everywhere():
+    """They are compared in virtual time: twice the same numbers, and a plan is never slower than ReAct."""
+    strategies = bench("strategies")
+    first, second = strategies.rows(), strategies.rows()
+
+    assert first == second
+    assert all(row.is_met for row in first)
