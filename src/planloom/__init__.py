@@ -23,22 +23,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from planloom.plan.tool_spec import read_tools_with
+
 if TYPE_CHECKING:
     from planloom.engine.execute import execute_plan, stream_plan
     from planloom.errors import (
         ArgumentsError,
+        BudgetExceededError,
         DataError,
         MissingExtraError,
         PlanCycleError,
         PlanFormatError,
         PlanloomError,
         PlanValidationError,
+        ReplanError,
         Retry,
         StepExecutionError,
         ToolDefinitionError,
         ToolLoadError,
         UsageError,
     )
+    from planloom.plan.budget import Budget
     from planloom.plan.events import Event
     from planloom.plan.graph import critical_path, topological_waves
     from planloom.plan.issues import Issue
@@ -47,6 +52,7 @@ if TYPE_CHECKING:
     from planloom.plan.results import RunResult, StepError, StepResult, Usage
     from planloom.plan.state import RunStatus, StepStatus
     from planloom.planning.create import compile_plan, create_plan
+    from planloom.planning.recovery import replan
     from planloom.tools.checks import find_issues, validate_plan
     from planloom.tools.context import ToolContext
     from planloom.tools.definition import Tool, tool
@@ -59,18 +65,21 @@ _HOMES = {
     "planloom.engine.execute": ("execute_plan", "stream_plan"),
     "planloom.errors": (
         "ArgumentsError",
+        "BudgetExceededError",
         "DataError",
         "MissingExtraError",
         "PlanCycleError",
         "PlanFormatError",
         "PlanValidationError",
         "PlanloomError",
+        "ReplanError",
         "Retry",
         "StepExecutionError",
         "ToolDefinitionError",
         "ToolLoadError",
         "UsageError",
     ),
+    "planloom.plan.budget": ("Budget",),
     "planloom.plan.events": ("Event",),
     "planloom.plan.graph": ("critical_path", "topological_waves"),
     "planloom.plan.issues": ("Issue",),
@@ -79,6 +88,7 @@ _HOMES = {
     "planloom.plan.results": ("RunResult", "StepError", "StepResult", "Usage"),
     "planloom.plan.state": ("RunStatus", "StepStatus"),
     "planloom.planning.create": ("compile_plan", "create_plan"),
+    "planloom.planning.recovery": ("replan",),
     "planloom.tools.checks": ("find_issues", "validate_plan"),
     "planloom.tools.context": ("ToolContext",),
     "planloom.tools.loading": ("load_toolbox",),
@@ -90,6 +100,8 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "MISSING",
     "ArgumentsError",
+    "Budget",
+    "BudgetExceededError",
     "DataError",
     "Event",
     "Issue",
@@ -100,6 +112,7 @@ __all__ = [
     "PlanFormatError",
     "PlanValidationError",
     "PlanloomError",
+    "ReplanError",
     "Retry",
     "RunResult",
     "RunStatus",
@@ -121,6 +134,7 @@ __all__ = [
     "execute_plan",
     "find_issues",
     "load_toolbox",
+    "replan",
     "stream_plan",
     "tool",
     "topological_waves",
@@ -141,3 +155,7 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+# the pure core may not import the tools, and still takes functions wherever it takes a toolbox
+read_tools_with(lambda source: __getattr__("Toolbox").of(source))

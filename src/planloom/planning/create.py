@@ -35,6 +35,22 @@ class Planned:
 
 
 Check = Callable[[Plan], list[Issue]]
+Mending = Callable[[Plan, Sequence[Issue]], tuple[Plan, Sequence[Mend]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What a plan from a model must stand: `check` finds its issues, `mend` mends by rule what they allow.
+
+    `look` sees the text of every reply before it is read, and may raise; `on_mending` hears of each round, counted from
+    1, and its issues. `schema` is the JSON Schema of the first reply, None for the plan's own.
+    """
+
+    check: Check
+    mend: Mending
+    look: Callable[[str], None] | None = None
+    on_mending: Callable[[int, Sequence[Issue]], None] | None = None
+    schema: dict[str, Any] | None = None
 
 
 async def create_plan(
@@ -91,35 +107,46 @@ async def plan_with(
     goal: str,
     inputs: Mapping[str, Any] | None = None,
     max_mends: int = MAX_MENDS,
-    check: Check | None = None,
+    review: Review | None = None,
 ) -> Planned:
-    """Ask for a plan and mend it until `check` (default: validation against `tools`) finds no error."""
+    """Ask for a plan and mend it until its review (default: validation against `tools`) finds no error.
 
-    def issues_of(plan: Plan) -> list[Issue]:
-        return find_issues(plan, tools, inputs=inputs) if check is None else check(plan)
-
+    Raises `PlanValidationError` with the issues that are left after `max_mends` rounds, and `ModelError`.
+    """
+    review = validation_of(tools, inputs) if review is None else review
+    schema = Plan.json_schema(tools) if review.schema is None else review.schema
     system, user = messages
     request = ModelRequest(
         (Message("system", system), Message("user", user)),
         temperature=0.0 if purpose == "compile" else PLAN_TEMPERATURE,
         max_output_tokens=MAX_PLAN_TOKENS,
-        schema=Plan.json_schema(tools) if purpose != "compile" else None,
+        schema=schema if purpose != "compile" else None,
         schema_name="plan",
         purpose=purpose,
         describe_schema=False,
     )
-    draft, issues, mends = _read(await _ask(model, request), Plan((), goal), tools, issues_of)
+    draft, issues, mends = _read(await _ask(model, request, review), Plan((), goal), review)
     rounds = 0
     while has_errors(issues) and rounds < max_mends:
         rounds += 1
+        if review.on_mending is not None:
+            review.on_mending(rounds, issues)
         broken = broken_ids(draft, issues)
         asked = (*request.messages, Message("user", mend_message(draft, issues, broken)))
-        answer = await _ask(model, dataclasses.replace(request, messages=asked, purpose="mend", schema=None))
-        draft, issues, more = _read(answer, draft, tools, issues_of, replacing=broken)
+        again = dataclasses.replace(request, messages=asked, purpose="mend", schema=None)
+        draft, issues, more = _read(await _ask(model, again, review), draft, review, replacing=broken)
         mends = (*mends, *more)
     if has_errors(issues):
         raise PlanValidationError(issues)
     return Planned(draft if draft.goal else dataclasses.replace(draft, goal=goal), mends, rounds)
+
+
+def validation_of(tools: Toolbox, inputs: Mapping[str, Any] | None) -> Review:
+    """Return the review of a plan that stands by itself."""
+    return Review(
+        lambda plan: find_issues(plan, tools, inputs=inputs),
+        lambda plan, issues: mend_mechanically(plan, issues, tools),
+    )
 
 
 class _Answer(NamedTuple):
@@ -127,27 +154,30 @@ class _Answer(NamedTuple):
     is_whole: bool
 
 
-async def _ask(model: Model, request: ModelRequest) -> _Answer:
+async def _ask(model: Model, request: ModelRequest, review: Review) -> _Answer:
     """Ask, and take what came before a length limit: its whole steps are good, and the cut one is an issue."""
     try:
-        return _Answer((await model.complete(request)).text, True)
+        answer = _Answer((await model.complete(request)).text, True)
     except ModelReplyError as error:
         if error.reason != "length" or not error.text.strip():
             raise
         return _Answer(error.text, False)
+    if review.look is not None:
+        review.look(answer.text)
+    return answer
 
 
 def _read(
-    answer: _Answer, before: Plan, tools: Toolbox, issues_of: Check, *, replacing: Sequence[str] | None = None
+    answer: _Answer, before: Plan, review: Review, *, replacing: Sequence[str] | None = None
 ) -> tuple[Plan, list[Issue], tuple[Mend, ...]]:
     """Read a reply into a plan, mend it by rule, and check it. A reply without a plan leaves the plan as it was."""
     try:
         found = read_plan_text(answer.text, finished=answer.is_whole)
     except PlanFormatError as error:
-        return before, [*error.issues, *issues_of(before)], ()
+        return before, [*error.issues, *review.check(before)], ()
     plan = found.plan if replacing is None else apply_patch(before, found.plan, replacing, removed_ids(answer.text))
-    plan, by_rule = mend_mechanically(plan, issues_of(plan), tools)
-    return plan, issues_of(plan), (*found.mends, *by_rule)
+    plan, by_rule = review.mend(plan, review.check(plan))
+    return plan, review.check(plan), (*found.mends, *by_rule)
 
 
 def broken_ids(plan: Plan, issues: Iterable[Issue]) -> list[str]:
@@ -175,7 +205,13 @@ def apply_patch(plan: Plan, patch: Plan, broken: Sequence[str], removed: Iterabl
         elif step.id not in gone:
             steps.append(step)
     answer = plan.answer if patch.answer is MISSING else patch.answer
-    return dataclasses.replace(plan, steps=(*steps, *fresh.values()), answer=answer, defects=patch.defects)
+    return dataclasses.replace(
+        plan,
+        steps=(*steps, *fresh.values()),
+        answer=answer,
+        inputs={**plan.inputs, **patch.inputs},
+        defects=patch.defects,
+    )
 
 
 def _has(plan: Plan, step_id: str) -> bool:
