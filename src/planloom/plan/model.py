@@ -17,7 +17,7 @@ from planloom.plan.json_schema import plan_schema
 from planloom.plan.limits import DEFAULT_LIMITS, Limits
 from planloom.plan.reader import read_parts
 from planloom.plan.step import MISSING, PLAN_VERSION, Missing, Step
-from planloom.plan.tool_spec import ToolSpec
+from planloom.plan.tool_spec import ToolsLike, tools_of
 
 __all__ = ["MISSING", "PLAN_VERSION", "Missing", "Plan", "PlanLike", "Step"]
 
@@ -80,13 +80,14 @@ class Plan:
         return json.dumps(self.to_dict(), indent=indent, ensure_ascii=False)
 
     @staticmethod
-    def json_schema(toolbox: Mapping[str, ToolSpec] | None = None) -> dict[str, Any]:
+    def json_schema(toolbox: ToolsLike | None = None) -> dict[str, Any]:
         """Return the strict JSON Schema (draft 2020-12) of a plan.
 
         With a toolbox, a step is one of its tools: one branch per tool, with that tool's arguments, where a
-        reference may stand for any value. A toolbox is anything that maps names to tools.
+        reference may stand for any value. A dict of name to function will do, a list of functions or tools,
+        or whatever else `Toolbox.of` takes. Raises `ToolDefinitionError` for what cannot be a tool.
         """
-        return plan_schema(toolbox)
+        return plan_schema(None if toolbox is None else tools_of(toolbox))
 
 
 PlanLike = Plan | str | bytes | bytearray | Mapping[str, Any] | Sequence[Any]
