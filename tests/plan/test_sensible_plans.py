@@ -268,7 +268,7 @@ SLIPS: list[tuple[str, int, str, Any, str, str]] = [
     ("research with three sources", 1, "url", "{{steps.search.output.hits[0].url}}", "bad-reference", "{{search.output.hits[0].url}}"),
     ("research with three sources", 1, "url", "<url of the first hit>", "placeholder", "reference to the step"),
     ("research with three sources", 1, "url", None, "argument-type", "expects text; this is null"),
-    ("research with three sources", 0, "limit", 500, "argument-type", "greater than the maximum of 50"),
+    ("research with three sources", 0, "limit", 500, "argument-type", "takes at most 50"),
     ("research with three sources", 0, "limit", "5", "argument-type", "write 5, without quotes"),
     ("research with three sources", 4, "words", "{{search.output.total}} words", "reference-type", "stands alone"),
     ("research with three sources", 4, "text", [["{{page0.output.text}}"]], "argument-type", "summarise.text[0]` expects text"),

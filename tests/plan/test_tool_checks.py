@@ -67,7 +67,7 @@ CASES: list[tuple[dict[str, Any], Any, list[str], dict[str, Any]]] = [
     (EITHER, {"kind": "a", "n": 1}, [], {}),
     (EITHER, {"kind": "a", "n": "x"}, ["argument-type /x/n"], {}),
     (EITHER, {"kind": "b", "m": 1}, ["argument-type /x/m"], {}),
-    (EITHER, {"kind": "c"}, ["argument-type /x"], {}),
+    (EITHER, {"kind": "c"}, ["argument-type /x/kind"], {}),
     (EITHER, {"kind": "b"}, ["argument-type /x"], {}),
     (EITHER, 3, ["argument-type /x"], {}),
     ({"anyOf": [EITHER, {"type": "null"}]}, {"kind": "b", "m": 1}, ["argument-type /x/m"], {}),

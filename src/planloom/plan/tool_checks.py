@@ -7,26 +7,21 @@ it is. What cannot be decided passes: the call checks once more.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+from typing import Any, Final, cast
 from weakref import WeakKeyDictionary
 
 from planloom.plan.issues import shorten
-from planloom.plan.references import PathError, Segment, describe
-from planloom.plan.suggest import did_you_mean
+from planloom.plan.misfits import MASK, Misfit, misfits_in
+from planloom.plan.references import PathError, Segment
 from planloom.plan.tool_spec import ToolSpec
-from planloom.plan.types import UNKNOWN, Type, describe_type, follow_type, kind_of, type_of
-
-if TYPE_CHECKING:
-    from jsonschema_rs import ValidationError
+from planloom.plan.types import UNKNOWN, Type, follow_type, type_of
 
 REFERENCE_PATTERN: Final = r"\{\{"
 _MAX_NODES_FOR_ALL_ERRORS: Final = 2_000
 _MAX_ERRORS: Final = 50
 _MAX_SCHEMA_DEPTH: Final = 64
-_MAX_LISTED: Final = 12
 _MAX_TARGETS: Final = 10_000
 _SCHEMA_MAPS: Final = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies")
 _SCHEMA_LISTS: Final = ("anyOf", "oneOf", "allOf")
@@ -34,19 +29,6 @@ _SCHEMAS: Final = ("items", "additionalProperties", "contains", "unevaluatedItem
 _MORE_PROPERTIES: Final = ("anyOf", "oneOf", "allOf", "$ref", "if", "dependentSchemas", "patternProperties")
 _CONDITIONAL: Final = ("if", "then", "else", "not")
 _SAID_ALREADY: Final = frozenset({"required", "additionalProperties"})
-_UNIONS: Final = ("anyOf", "oneOf")
-_KIND_ERRORS: Final = frozenset({"type", *_UNIONS})
-_MAX_REWRITTEN: Final = 60
-_MAX_QUOTED: Final = 10**15
-
-
-class Misfit(NamedTuple):
-    """One way in which arguments do not fit: a place in them, the broken keyword, and words for a person."""
-
-    place: tuple[str | int, ...]
-    keyword: str
-    message: str
-    hint: str | None = None
 
 
 class ToolChecks:
@@ -122,98 +104,16 @@ class ToolChecks:
         try:
             # iter_errors builds every error at once, 1.5 KB each: only where their number must be small
             if _is_small(args):
-                return [self._misfit(args, error) for error in islice(validator.iter_errors(args), _MAX_ERRORS)]
+                errors: list[ValidationError] = list(islice(validator.iter_errors(args), _MAX_ERRORS))
+                return misfits_in(errors, args, self.target, self.required)
             validator.validate(args)
         except ValidationError as error:
-            return [self._misfit(args, error)]
+            return misfits_in([error], args, self.target, self.required)
         except UnicodeEncodeError:
             return []  # half a surrogate pair, which is looked for in all text
         except ValueError as error:
             return [Misfit((), "type", f"cannot be checked: {shorten(str(error))}")]
         return []
-
-    def _misfit(self, args: dict[str, Any], error: ValidationError) -> Misfit:
-        error = _innermost(error)
-        place = tuple(error.instance_path)
-        keyword = error.kind.name
-        target = self.target(place)
-        value = value_at(args, place)
-        if keyword in _KIND_ERRORS and target and not _is_kind_of(value, target):
-            if value is None and len(place) == 1 and place[0] not in self.required:
-                hint = f"leave `{shorten(str(place[0]))}` out"
-            else:
-                hint = _as_wanted(value, target)
-            return Misfit(place, "type", f"expects {describe_type(target)}; this is {describe(value)}", hint)
-        if keyword == "enum":
-            return _not_listed(place, value, cast("Any", error.kind).options)
-        return Misfit(place, keyword, _problem(error, value))
-
-
-def _innermost(error: ValidationError) -> ValidationError:
-    """Return the first complaint of the branch of a union that the value comes nearest to, if one is near."""
-    for _ in range(_MAX_SCHEMA_DEPTH):
-        branches: list[list[ValidationError]] = getattr(error.kind, "context", None) or []
-        if error.kind.name not in _UNIONS or not branches:
-            break
-        ranked = sorted((_distance(branch, error.instance_path), number) for number, branch in enumerate(branches))
-        (is_other_kind, other_constants, _), number = ranked[0]
-        is_alone = len(ranked) == 1 or ranked[1][0][0]
-        if is_other_kind or not branches[number] or (other_constants and not is_alone):
-            break
-        error = branches[number][0]
-    return error
-
-
-def _distance(branch: list[ValidationError], place: list[str | int]) -> tuple[bool, int, int]:
-    """Return how far a value is from one branch: another kind, then another constant, then anything else."""
-    is_other_kind = any(error.kind.name == "type" and error.instance_path == place for error in branch)
-    return is_other_kind, sum(error.kind.name in ("const", "enum") for error in branch), len(branch)
-
-
-def _as_wanted(value: Any, target: Type) -> str | None:
-    """Return how the value would be written in the kind that is wanted, where that is plain to see."""
-    wanted = {alternative.schema.get("type") for alternative in target}
-    if isinstance(value, str):
-        try:
-            meant: Any = json.loads(value) if len(value) < _MAX_REWRITTEN else None
-        except (ValueError, RecursionError):
-            meant = None
-        if meant is not None and _is_kind_of(meant, target):
-            return f"write {shorten(value)}, without quotes"
-    elif "string" in wanted and isinstance(value, int | float) and abs(value) < _MAX_QUOTED:
-        return f'write "{json.dumps(value)}", in quotes'
-    if "array" in wanted:
-        is_short = isinstance(value, str) and len(value) < _MAX_REWRITTEN
-        return f"put it into a list: [{json.dumps(value, ensure_ascii=False)}]" if is_short else "put it into a list"
-    return None
-
-
-_MASK: Final = "it"
-"""What validators write for a value, so that no value is copied into a message."""
-
-
-def _problem(error: ValidationError, value: Any) -> str:
-    kind: Any = error.kind
-    if kind.name == "required":
-        return f"needs `{shorten(str(kind.property), 40)}` inside"
-    if kind.name == "additionalProperties":
-        names = ", ".join(f"`{shorten(str(name), 40)}`" for name in kind.unexpected[:10])
-        return f"takes no {names} inside"
-    if kind.name in _UNIONS:
-        return f"was given {describe(value)}, which fits none of the forms that it may have"
-    message = shorten(error.message, 200)
-    if message.startswith(f"{_MASK} "):
-        return f"was given {describe(value)}, which {message.removeprefix(f'{_MASK} ')}"
-    return f"was given {describe(value)}, and {message}"
-
-
-def _not_listed(place: tuple[str | int, ...], value: Any, options: list[Any]) -> Misfit:
-    listed = ", ".join(shorten(json.dumps(option, ensure_ascii=False), 40) for option in options[:_MAX_LISTED])
-    more = ", …" if len(options) > _MAX_LISTED else ""
-    hint = None
-    if isinstance(value, str):
-        hint = did_you_mean(value, [option for option in options if isinstance(option, str)])
-    return Misfit(place, "enum", f"takes one of {listed}{more}; this is {describe(value)}", hint)
 
 
 def _compiled_schema(schema: Any) -> Any:
@@ -221,22 +121,9 @@ def _compiled_schema(schema: Any) -> Any:
     from jsonschema_rs import ValidationError, validator_for  # late: see above
 
     try:
-        return validator_for(schema, offline=True, mask=_MASK)
+        return validator_for(schema, offline=True, mask=MASK)
     except (ValidationError, ValueError, TypeError, RecursionError):
         return None
-
-
-def _is_kind_of(value: Any, target: Type) -> bool:
-    kind = kind_of(value)
-    kinds = {alternative.schema.get("type") for alternative in target}
-    return kind in kinds or (kind == "integer" and "number" in kinds)
-
-
-def value_at(args: Any, place: tuple[str | int, ...]) -> Any:
-    """Return the part of `args` at a place that is known to be there."""
-    for segment in place:
-        args = args[segment]
-    return args
 
 
 def _is_small(args: dict[str, Any]) -> bool:

@@ -7,9 +7,10 @@ import re
 from typing import Any, Final
 
 from planloom.plan.issues import shorten
+from planloom.plan.misfits import Misfit
 from planloom.plan.model import Step
 from planloom.plan.references import describe
-from planloom.plan.tool_checks import Misfit, ToolChecks
+from planloom.plan.tool_checks import ToolChecks
 from planloom.plan.types import describe_type
 from planloom.plan.validation.inspection import Inspection
 from planloom.plan.validation.references import place_name
