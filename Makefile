@@ -1,8 +1,11 @@
 # make demo: set up and analyse a CSV file. make test: set up and run all tests.
+# The tests share two processors; `make test WORKERS=8` uses more, `pytest PATH` by itself uses one.
 PYTHON ?= python3
+WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
+PYTEST := $(BIN)/pytest -n $(WORKERS) --dist worksteal
 export UV_PYTHON_DOWNLOADS := never
 
 .PHONY: setup demo test test-fast check bench clean
@@ -28,10 +31,10 @@ demo: $(VENV)/.demo
 	$(BIN)/planloom analyse examples/sales.csv --output sales.report.html
 
 test: setup
-	$(BIN)/pytest
+	$(PYTEST)
 
 test-fast: setup
-	$(BIN)/pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 check: setup
 	$(BIN)/ruff check .

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -59,7 +58,7 @@ def damages(record: dict[str, Any]) -> Iterator[tuple[str, list[Any], str, str]]
     step = plan[last]
 
     def damaged(position: int, **changes: Any) -> list[Any]:
-        changed = copy.deepcopy(plan)
+        changed = [dict(one) for one in plan]  # only fields of steps are replaced, never anything inside them
         changed[position].update(changes)
         return changed
 

@@ -28,6 +28,8 @@ SCHEMA: dict[str, Any] = {
 }
 FAST = CallLimits(timeout_s=5, first_token_timeout_s=2, max_tries=3, wait_initial_s=0.01, max_wait_s=3)
 HASTY = CallLimits(timeout_s=0.7, first_token_timeout_s=0.25, max_tries=2, wait_initial_s=0.01, max_wait_s=3)
+# where a good reply has to come in time as well: roomy, because the machine may be busy
+FAIR = CallLimits(timeout_s=1.5, first_token_timeout_s=1.4, max_tries=2, wait_initial_s=0.01, max_wait_s=3)
 TEXT = "The answer is 42, and that is that."
 
 
@@ -216,12 +218,12 @@ def test_a_stream_that_had_begun_is_never_started_again(asker, fault: Served, re
 def test_a_stall_before_the_first_token(asker) -> None:
     """Silence ends at `first_token_timeout_s`, is tried again, and is a timeout when it stays."""
     with ModelServer([Served.stall(), TEXT]) as server:
-        assert TEXT == asker.stream(server, limits=HASTY)[1].text
+        assert TEXT == asker.stream(server, limits=FAIR)[1].text
     with ModelServer([Served.stall()] * 2) as server:
         began = time.monotonic()
         with pytest.raises(ModelTimeoutError, match=r"no first token within 0\.25 s, after 2 tries") as caught:
             asker.stream(server, limits=HASTY)
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 10
         server.assert_finished()
     assert (0.25, 2) == (caught.value.limit_s, caught.value.tries)
 
@@ -230,11 +232,11 @@ def test_a_stall_after_the_first_token(asker) -> None:
     """A stream that stops in the middle ends at `timeout_s`, and is not asked for again."""
     with ModelServer([Served.stall(TEXT, after=2), TEXT]) as server:
         with pytest.raises(
-            ModelTimeoutError, match=r"did not end its reply within 0\.7 s after 8 characters"
+            ModelTimeoutError, match=r"did not end its reply within 1\.5 s after 8 characters"
         ) as caught:
-            asker.stream(server, limits=HASTY)
+            asker.stream(server, limits=FAIR)
         assert 1 == len(server.requests)
-    assert 0.7 == caught.value.limit_s
+    assert 1.5 == caught.value.limit_s
 
 
 def test_a_stall_of_a_whole_reply(asker) -> None:
@@ -251,7 +253,7 @@ def test_retry_after_in_seconds_is_honoured(asker, way: str) -> None:
     with ModelServer([Served.rate_limit(0.3), TEXT]) as server:
         getattr(asker, way)(server)
         first, second = server.requests
-    assert 0.3 <= second.at_s - first.at_s < 0.8
+    assert 0.3 <= second.at_s - first.at_s < 3
 
 
 def test_retry_after_as_a_date_is_honoured(asker) -> None:
@@ -259,7 +261,7 @@ def test_retry_after_as_a_date_is_honoured(asker) -> None:
     with ModelServer([Served.rate_limit(1, as_date=True), TEXT]) as server:
         asker.complete(server)
         first, second = server.requests
-    assert 1 <= second.at_s - first.at_s < 1.6
+    assert 1 <= second.at_s - first.at_s < 4
 
 
 def test_a_server_that_asks_for_too_long_is_not_waited_for(asker) -> None:

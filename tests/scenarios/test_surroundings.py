@@ -132,8 +132,10 @@ def test_ctrl_c_ends_the_run_and_gives_its_result(tmp_path: Any) -> None:
     script.write_text(
         textwrap.dedent(
             """
-            import asyncio, time
+            import asyncio, signal, time
             from planloom import execute_plan, tool
+
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
 
             @tool(read_only=True)
             async def wait_on_loop() -> None:
@@ -167,8 +169,13 @@ def test_ctrl_c_ends_the_run_and_gives_its_result(tmp_path: Any) -> None:
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     assert process.stdout is not None
-    assert "ready\n" == process.stdout.readline()
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    try:
+        assert "ready\n" == process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    except BaseException:
+        process.kill()  # what is left running would fail the tests that come after
+        process.communicate()
+        raise
     assert "cancelled cancelled cancelled cancelled\n" == out, err
     assert 0 == process.returncode

@@ -103,7 +103,7 @@ def test_types_are_described_without_made_up_titles(annotation: Any, schema: dic
         (int, Field(3, ge=1), {"type": "integer", "minimum": 1, "default": 3}),
         (Annotated[int, Field(ge=1)], 4, {"type": "integer", "minimum": 1, "default": 4}),
     ],
-    ids=str,
+    ids=lambda value: None if type(value) is object else str(value)[:100],  # an address is no name
 )
 def test_defaults_are_written_as_json(annotation: Any, default: Any, schema: dict[str, Any]) -> None:
     """What JSON cannot say stays out of the schema; the function still uses it."""
