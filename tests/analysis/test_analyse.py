@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -165,3 +166,16 @@ def test_example_is_reproducible(capsys: pytest.CaptureFixture[str]) -> None:
     exec((SALES.parent / "make_sales.py").read_text(), namespace)
     namespace["main"]()
     assert SALES.read_text() == capsys.readouterr().out
+
+
+def test_a_listener_that_blocks_the_loop_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`on_blocked` is called from another thread while the loop is held up, as for any run."""
+    monkeypatch.setattr("planloom.engine.watchdog.BLOCKED_AFTER_S", 0.02)
+    told, threads = threading.Event(), set[str]()
+
+    def on_blocked(step_id: str, blocked_s: float) -> None:
+        threads.add(threading.current_thread().name)
+        told.set()
+
+    analysis = run(SALES, on_event=lambda event: told.wait(60), on_blocked=on_blocked)
+    assert ("succeeded", {"planloom-watchdog"}) == (analysis.status, threads)

@@ -122,6 +122,7 @@ async def analyse(
     max_concurrency: int | None = None,
     workdir: PathLike | None = None,
     timeout_s: float | None = None,
+    on_blocked: Callable[[str, float], None] | None = None,
 ) -> Analysis:
     """Describe one or several files, find their anomalies and sum them up, without a model.
 
@@ -147,6 +148,7 @@ async def analyse(
         max_concurrency=max_concurrency,
         workdir=workdir,
         timeout_s=timeout_s,
+        on_blocked=on_blocked,
     )
     return analysis_of(result)
 
