@@ -60,7 +60,7 @@ class RunningPlan:
         self.tools.extend(self._toolbox[step.tool] for step in steps)
         self._position_of = None
         position_of = self.position_of
-        needed = [[position_of[name] for name in needs(step)] for step in steps]
+        needed = [[position_of[name] for name in step.needs()] for step in steps]
         added = self.tools[first:]
         freed = self.schedule.grow(needed, ledger.has_ended_well, durations(added), self._slots.groups(added))
         ledger.grow()
@@ -84,16 +84,11 @@ class RunningPlan:
         kept: set[str] = set()
         for step_id, position in self.position_of.items():  # a step arrives after those that it needs
             step, other = self.steps[position], wanted.get(step_id)
-            if other is not None and _does(step) == _does(other) and kept.issuperset(needs(step)):
+            if other is not None and _does(step) == _does(other) and kept.issuperset(step.needs()):
                 kept.add(step_id)
         return kept
 
 
-def needs(step: Step) -> tuple[str, ...]:
-    """Return the ids of the steps that a step waits for, each once."""
-    return tuple(dict.fromkeys((*step.depends_on, *step.wiring().step_ids)))
-
-
 def _does(step: Step) -> tuple[Any, ...]:
     """Return what a step does, whatever is said about it."""
-    return step.tool, step.args, step.when, step.for_each, step.timeout_s, step.retries, frozenset(needs(step))
+    return step.tool, step.args, step.when, step.for_each, step.timeout_s, step.retries, frozenset(step.needs())

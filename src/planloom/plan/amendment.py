@@ -113,7 +113,7 @@ def _own_issues(plan: Plan, kept: Collection[str], recovery: Plan, lost: frozens
             hint = f"choose a new id, or refer to the step that stays as {{{{{name}.output}}}} and leave this one out"
             message = f"`{name}` is the id of a step that stays in the plan"
             issues.append(Issue("duplicate-id", "error", pointer("steps", position, "id"), message, hint))
-        for needed in sorted(_needed(step) & lost & frozenset(kept)):
+        for needed in sorted(lost.intersection(kept, step.needs())):
             message = f"step `{name}` needs `{shorten(needed)}`, which did not succeed and will not be run again"
             hint = "do without that step, or write one under a new id that does what it was for"
             issues.append(Issue("unknown-reference", "error", pointer("steps", position), message, hint))
@@ -137,10 +137,6 @@ def _inputs_used(step: Step) -> list[tuple[tuple[str | int, ...], str]]:
         for operand in reference.operands
         if operand.facet == "inputs" and operand.path
     ]
-
-
-def _needed(step: Step) -> frozenset[str]:
-    return frozenset((*step.depends_on, *step.wiring().step_ids))
 
 
 def _into_recovery(issue: Issue, kept_count: int, plan: Plan, recovery: Plan) -> Issue | None:
@@ -191,7 +187,7 @@ def fingerprint(steps: Iterable[Step], inputs: Mapping[str, Any] | None = None) 
     # what a step needs comes before it, so that references are written as what they refer to
     for position in [*graph.order, *(place for place in range(len(listed)) if place not in ordered)]:
         step = listed[position]
-        needed = sorted({names.get(name, name) for name in _needed(step)})
+        needed = sorted({names.get(name, name) for name in step.needs()})
         does = [step.tool, step.args, step.when, step.for_each, step.timeout_s, step.retries, needed]
         text = json.dumps(_renamed(does, names), sort_keys=True, default=str)
         name = hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()

@@ -72,9 +72,7 @@ class PlanGraph:
         return sorted(found)
 
 
-def longest_paths(
-    dependents: Sequence[Sequence[int]], order: Sequence[int], weights: Sequence[float]
-) -> list[float]:
+def longest_paths(dependents: Sequence[Sequence[int]], order: Sequence[int], weights: Sequence[float]) -> list[float]:
     """Return for each step the longest path from its start to the end, itself included, in the unit of `weights`."""
     longest = list(weights)
     for position in reversed(order):

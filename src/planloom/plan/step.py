@@ -103,6 +103,10 @@ class Step:
             _set_wiring(self, wiring)
         return wiring
 
+    def needs(self) -> tuple[str, ...]:
+        """Return the ids of the steps that this one waits for, declared and referenced ones, each once."""
+        return tuple(dict.fromkeys((*self.depends_on, *self.wiring().step_ids)))
+
     def __hash__(self) -> int:
         return hash((self.id, self.tool, self.depends_on))
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, cast
 
 from planloom.errors import ModelReplyError, PlanFormatError, PlanValidationError
-from planloom.models import Message, Model, ModelRequest, Purpose, resolve_model
+from planloom.models import Message, Model, ModelReply, ModelRequest, Purpose, resolve_model
+from planloom.models.paid import streaming
 from planloom.plan.issues import Issue, has_errors
 from planloom.plan.model import MISSING, Plan, Step
 from planloom.planning.mechanical import mend_mechanically
@@ -51,6 +52,8 @@ class Review:
     look: Callable[[str], None] | None = None
     on_mending: Callable[[int, Sequence[Issue]], None] | None = None
     schema: dict[str, Any] | None = None
+    on_piece: Callable[[str], None] | None = None
+    """Gets the text of the first reply piece by piece, as it arrives."""
 
 
 async def create_plan(
@@ -157,7 +160,11 @@ class _Answer(NamedTuple):
 async def _ask(model: Model, request: ModelRequest, review: Review) -> _Answer:
     """Ask, and take what came before a length limit: its whole steps are good, and the cut one is an issue."""
     try:
-        answer = _Answer((await model.complete(request)).text, True)
+        if review.on_piece is None or request.purpose == "mend":
+            reply = await model.complete(request)
+        else:
+            reply = await _stream(model, request, review.on_piece)
+        answer = _Answer(reply.text, True)
     except ModelReplyError as error:
         if error.reason != "length" or not error.text.strip():
             raise
@@ -165,6 +172,18 @@ async def _ask(model: Model, request: ModelRequest, review: Review) -> _Answer:
     if review.look is not None:
         review.look(answer.text)
     return answer
+
+
+async def _stream(model: Model, request: ModelRequest, on_piece: Callable[[str], None]) -> ModelReply:
+    reply: ModelReply | None = None
+    async with streaming(model, request) as pieces:
+        async for piece in pieces:
+            if isinstance(piece, ModelReply):
+                reply = piece
+            else:
+                on_piece(piece)
+    assert reply is not None, "a model ends its stream with the reply"
+    return reply
 
 
 def _read(

@@ -6,7 +6,7 @@ The model sees states, shapes and short values, never whole outputs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final, Protocol, cast
 
 from planloom.errors import (
@@ -18,31 +18,23 @@ from planloom.errors import (
     UsageError,
 )
 from planloom.models import Model, resolve_model
-from planloom.plan.amendment import broken_part, fingerprint, merge_recovery, recovery_issues, without_repeats
+from planloom.plan.amendment import broken_part, fingerprint
 from planloom.plan.budget import Account
-from planloom.plan.events import PlanMending
 from planloom.plan.graph import graph_of
-from planloom.plan.issues import Issue, pointer, shorten
-from planloom.plan.model import Plan, Step
+from planloom.plan.issues import shorten
+from planloom.plan.model import Plan
 from planloom.plan.results import StepError, StepResult
 from planloom.plan.state import StepStatus
-from planloom.planning.create import MAX_MENDS, Planned, Review, plan_with
-from planloom.planning.mechanical import mend_mechanically
-from planloom.planning.mends import Mend
+from planloom.planning.changing import MAX_NAMED_IDS, Emit, PlanChange
+from planloom.planning.create import MAX_MENDS, Planned
 from planloom.planning.passages import find_passages
 from planloom.planning.prompts import PLANNER, failure_line, replan_message, with_tools
 from planloom.tools import Toolbox, ToolboxLike
-from planloom.tools.checks import find_issues
 
 MAX_REPLANS: Final = 3
 """Recovery plans that are asked for in one run, unless the caller says otherwise."""
-MAX_NAMED_IDS: Final = 20
 _MAX_REASON_CHARS: Final = 500
-_LOST: Final = frozenset({StepStatus.FAILED, StepStatus.UNKNOWN, StepStatus.CANCELLED})
 _REPLACEABLE: Final = frozenset({StepStatus.FAILED, StepStatus.HELD})
-
-Emit = Callable[..., None]
-"""Called as `emit(event type, step id or None, *the type's own fields)`."""
 
 
 class RecoveryRequest(Protocol):
@@ -102,10 +94,24 @@ async def replan(
     statuses = [steps[name].status if name in steps else StepStatus.PENDING for name in graph.ids]
     part = broken_part(graph, statuses, graph.index[failed])
     broken = (failed, *(graph.ids[position] for position in part if graph.ids[position] != failed))
-    recovery = _Recovery(plan, broken, steps, tools, inputs or {})
-    planned = await recovery.ask(goal, resolve_model(model), error, instructions, max_mends)
-    _refuse_same(planned.plan, plan, {fingerprint(recovery.broken_steps)})
+    change = PlanChange(plan, broken, steps, tools, inputs or {})
+    message = replan_message(goal, plan, steps, broken, error, inputs=inputs)
+    planned = await _ask(change, goal, resolve_model(model), message, instructions, max_mends)
+    _refuse_same(planned.plan, plan, {fingerprint(change.replaced_steps)})
     return planned.plan
+
+
+async def _ask(change: PlanChange, goal: str, model: Model, message: str, instructions: str, max_mends: int) -> Planned:
+    """Ask for a recovery plan and have it mended until the merged plan is valid."""
+    return await change.ask(
+        model,
+        (with_tools(PLANNER, change.tools.values(), instructions), message),
+        "replan",
+        goal=goal,
+        max_mends=max_mends,
+        look=_look_for_surrender,
+        schema=_schema(change.tools),
+    )
 
 
 class Replanner:
@@ -147,14 +153,21 @@ class Replanner:
         """Return a valid recovery plan, the replacing steps alone. Raises `ReplanError` and nothing else of its own."""
         self._count(request)
         steps = request.steps
-        recovery = _Recovery(request.plan, request.held, steps, self._tools, self._inputs, self._emit)
-        self._known.add(fingerprint(recovery.broken_steps))
-        earlier = tuple(self._earlier)
+        change = PlanChange(request.plan, request.held, steps, self._tools, self._inputs, self._emit)
+        self._known.add(fingerprint(change.replaced_steps))
+        message = replan_message(
+            self._goal,
+            request.plan,
+            steps,
+            request.held,
+            request.error,
+            inputs=self._inputs,
+            earlier=tuple(self._earlier),
+        )
         self._earlier.append(failure_line(request.failed, steps.get(request.failed), request.error))
         try:
-            planned = await recovery.ask(
-                self._goal, resolve_model(self._model), request.error, self._instructions, self._max_mends, earlier
-            )
+            model = resolve_model(self._model)
+            planned = await _ask(change, self._goal, model, message, self._instructions, self._max_mends)
         except PlanValidationError as error:
             raise _invalid(request.failed, error) from error
         except BudgetExceededError as error:
@@ -178,86 +191,6 @@ class Replanner:
         self.rounds += 1
 
 
-class _Recovery:
-    """One recovery plan in the making: what it is checked against, kept so that one draft is checked once."""
-
-    def __init__(
-        self,
-        plan: Plan,
-        broken: Sequence[str],
-        steps: Mapping[str, StepResult],
-        tools: Toolbox,
-        inputs: Mapping[str, Any],
-        emit: Emit | None = None,
-    ) -> None:
-        self._plan = plan
-        self._broken = tuple(broken)
-        self._gone = frozenset(broken)
-        self._steps = steps
-        self._tools = tools
-        self._inputs = inputs
-        self._emit = emit
-        self._kept = sum(1 for step in plan.steps if step.id not in self._gone)
-        self._checked: tuple[Plan, Plan, list[Issue]] | None = None
-
-    @property
-    def broken_steps(self) -> list[Step]:
-        """The steps of the broken part."""
-        return [step for step in self._plan.steps if step.id in self._gone]
-
-    async def ask(
-        self,
-        goal: str,
-        model: Model,
-        error: StepError,
-        instructions: str,
-        max_mends: int,
-        earlier: Sequence[str] = (),
-    ) -> Planned:
-        """Ask for a recovery plan and have it mended until the merged plan is valid."""
-        system = with_tools(PLANNER, self._tools.values(), instructions)
-        user = replan_message(goal, self._plan, self._steps, self._broken, error, inputs=self._inputs, earlier=earlier)
-        review = Review(self._issues, self._mend, _look_for_surrender, self._on_mending, _schema(self._tools))
-        return await plan_with(
-            model, (system, user), "replan", self._tools, goal=goal, max_mends=max_mends, review=review
-        )
-
-    def _lost(self) -> frozenset[str]:
-        """Return the ids of steps that stay and will never have an output; others may fail while the model thinks."""
-        return frozenset(name for name in self._steps if name not in self._gone and _is_lost(self._steps, name))
-
-    def _merged(self, recovery: Plan) -> tuple[Plan, list[Issue]]:
-        if self._checked is None or self._checked[0] is not recovery:
-            merged = merge_recovery(self._plan, self._gone, recovery)
-            self._checked = recovery, merged, find_issues(merged, self._tools, inputs=self._inputs)
-        return self._checked[1:]
-
-    def _issues(self, recovery: Plan) -> list[Issue]:
-        return recovery_issues(self._plan, self._gone, recovery, self._merged(recovery)[1], self._lost())
-
-    def _mend(self, recovery: Plan, _: Sequence[Issue]) -> tuple[Plan, list[Mend]]:
-        """Leave out what is only repeated; mend by rule with the ids and tools of the whole merged plan in sight."""
-        recovery, repeated = without_repeats(self._plan, self._gone, recovery, self._lost())
-        mends: list[Mend] = []
-        if repeated:
-            names = ", ".join(f"`{shorten(name, 40)}`" for name in repeated[:MAX_NAMED_IDS])
-            mends.append(Mend("/steps", f"steps that stay in the plan were written again and left out: {names}"))
-        merged, found = self._merged(recovery)
-        own = [issue for issue in found if _is_about_recovery(issue, self._kept)]
-        mended, by_rule = mend_mechanically(merged, own, self._tools)
-        if mended is merged or mended.steps[: self._kept] != merged.steps[: self._kept]:
-            return recovery, mends  # nothing to mend, or a mend that would change what stays
-        answer = recovery.answer if mended.answer is merged.answer else mended.answer
-        anew = Plan(
-            mended.steps[self._kept :], recovery.goal, recovery.inputs, answer, recovery.version, recovery.defects
-        )
-        return anew, [*mends, *(Mend(_moved_path(mend.path, self._kept), mend.message) for mend in by_rule)]
-
-    def _on_mending(self, number: int, issues: Sequence[Issue]) -> None:
-        if self._emit is not None:
-            self._emit(PlanMending, None, number, tuple(issues))
-
-
 def _failure_of(plan: Plan, steps: Mapping[str, StepResult], failed: str) -> StepError:
     """Return why a step failed. Raises `UsageError` for a step that cannot be planned around."""
     if failed not in graph_of(plan).index:
@@ -277,14 +210,6 @@ def _failure_of(plan: Plan, steps: Mapping[str, StepResult], failed: str) -> Ste
             f"step `{failed}` {status}, so there is no failure to plan around\nhint: failed steps: {shown}"
         )
     return result.error
-
-
-def _is_lost(steps: Mapping[str, StepResult], step_id: str) -> bool:
-    """Whether a step that stays will never have an output: it ended, and not well."""
-    result = steps.get(step_id)
-    if result is None:
-        return False
-    return result.status in _LOST or (result.status is StepStatus.SKIPPED and result.error is not None)
 
 
 def _refuse_same(recovery: Plan, plan: Plan, known: set[str]) -> str:
@@ -324,21 +249,3 @@ def _schema(tools: Toolbox) -> dict[str, Any]:
     schema = Plan.json_schema(tools)
     about = "Only with no steps: why the goal cannot be reached any more."
     return {**schema, "properties": {**schema["properties"], "give_up": {"type": "string", "description": about}}}
-
-
-def _is_about_recovery(issue: Issue, kept: int) -> bool:
-    position = _position(issue.path)
-    return position is None or position >= kept
-
-
-def _moved_path(path: str, kept: int) -> str:
-    position = _position(path)
-    if position is None or position < kept:
-        return path
-    return "/".join([pointer("steps", position - kept), *path.split("/", 3)[3:]])
-
-
-def _position(path: str) -> int | None:
-    """Return the position of the step that a JSON pointer leads into, or None."""
-    parts = path.split("/")
-    return int(parts[2]) if len(parts) > 2 and parts[1] == "steps" and parts[2].isdecimal() else None
