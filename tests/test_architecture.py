@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "agent": {"errors", "plan", "tools", "models", "engine", "planning", "standard", "drawing"},
     "analysis": {"errors", "plan", "tools", "drawing", "engine"},
     "testing": {"errors", "plan", "tools", "models", "engine"},
-    "cli": {"errors", "plan", "tools", "drawing", "engine", "analysis"},
+    "cli": {"errors", "plan", "tools", "models", "drawing", "engine", "standard", "analysis"},
     "__main__": {"cli"},
 }
 # errors name the types they carry, which is not a dependency of the program

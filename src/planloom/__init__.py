@@ -2,7 +2,7 @@
 
 The map of the code; imports point one way, to the left:
 
-    errors, plan (pure)  <-  tools, models, drawing  <-  engine, standard  <-  planning  <-  analysis  <-  cli
+    errors, plan (pure) <- tools, models, drawing <- engine, standard <- planning <- agent <- analysis <- cli
 
     errors     every exception, as a tree
     plan       the plan and its references, graph, issues, validation, run state, events, schedule
@@ -11,6 +11,7 @@ The map of the code; imports point one way, to the left:
     standard   tools for every day: calculate, select, files, web pages, a question to the worker model
     engine     runs plans: tasks, threads, processes, timers, events to listeners
     planning   a goal becomes a valid plan: prompts, reading what models write, mending
+    agent      goals: plan, run, replan, answer; the LLM Compiler and ReAct beside it, and their comparison
     drawing    plans and runs as text, Mermaid and SVG
     analysis   a data-analysis agent on CSV and Parquet files (extra `analysis`)
     testing    a virtual clock, scripted tools and a plan builder, for users' own tests too
@@ -26,6 +27,10 @@ from typing import TYPE_CHECKING, Any
 from planloom.plan.tool_spec import read_tools_with
 
 if TYPE_CHECKING:
+    from planloom.agent.agent import Agent
+    from planloom.agent.compare import Comparison
+    from planloom.agent.people import Approval, Approver
+    from planloom.agent.react import react
     from planloom.engine.execute import execute_plan, stream_plan
     from planloom.errors import (
         ArgumentsError,
@@ -62,6 +67,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "planloom.agent.agent": ("Agent",),
+    "planloom.agent.compare": ("Comparison",),
+    "planloom.agent.people": ("Approval", "Approver"),
+    "planloom.agent.react": ("react",),
     "planloom.engine.execute": ("execute_plan", "stream_plan"),
     "planloom.errors": (
         "ArgumentsError",
@@ -99,9 +108,13 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "MISSING",
+    "Agent",
+    "Approval",
+    "Approver",
     "ArgumentsError",
     "Budget",
     "BudgetExceededError",
+    "Comparison",
     "DataError",
     "Event",
     "Issue",
@@ -134,6 +147,7 @@ __all__ = [
     "execute_plan",
     "find_issues",
     "load_toolbox",
+    "react",
     "replan",
     "stream_plan",
     "tool",

@@ -95,6 +95,10 @@ class AskPerson(PlanloomError):  # noqa: N818 - reads as what it does: `raise As
         self.question = question
 
 
+class StillWaiting(AskPerson):
+    """Raised by a tool whose work waits for a person who was asked already: its step waits too."""
+
+
 class DataError(PlanloomError):
     """A file or table cannot be read as what it should be."""
 
@@ -288,7 +292,7 @@ def _rounded_up(dollars: float) -> str:
     return f"{math.ceil(dollars * 10**places) / 10**places:.{places}f}".rstrip("0").rstrip(".")
 
 
-ReplanReason = Literal["max-replans", "same-plan", "gave-up", "invalid", "model", "budget"]
+ReplanReason = Literal["max-replans", "same-plan", "gave-up", "invalid", "model", "budget", "denied"]
 
 
 class ReplanError(PlanloomError):
@@ -296,8 +300,8 @@ class ReplanError(PlanloomError):
 
     `reason` is "max-replans" (the number of rounds is used up), "same-plan" (the planner wrote again what had failed),
     "gave-up" (the planner says that the goal cannot be reached), "invalid" (the recovery plan has errors that mending
-    did not remove; `issues` lists them), "model" (the planner model failed; it is the `__cause__`) or "budget" (no room
-    for the call; the `BudgetExceededError` is the `__cause__`).
+    did not remove; `issues` lists them), "model" (the planner model failed; it is the `__cause__`), "budget" (no room
+    for the call; the `BudgetExceededError` is the `__cause__`) or "denied" (a person has not approved it).
     """
 
     def __init__(self, reason: ReplanReason, message: str, issues: Sequence[Issue] = ()) -> None:

@@ -271,7 +271,7 @@ class _React:
         offset_s = self._loop.time() - self._began
         result = await self._execute(plan, left_s)
         self._steps.append(replace(step, depends_on=tuple(s.id for s in self._steps[-1:])))
-        outcome = _later(result.steps[step.id], offset_s)
+        outcome = result.steps[step.id].later(offset_s)
         self._results[step.id] = outcome
         if result.status is RunStatus.WAITING:
             raise _End(RunStatus.WAITING, result.error)
@@ -341,13 +341,6 @@ def _problems(error: PlanValidationError) -> str:
     """Return what is wrong with a call, for the model that wrote it."""
     problems = [issue for issue in error.issues if issue.severity == "error"]
     return "; ".join(f"{issue.message} ({issue.hint})" if issue.hint else issue.message for issue in problems)
-
-
-def _later(result: StepResult, offset_s: float) -> StepResult:
-    """Return the result of a call with its times counted from the beginning of the loop."""
-    started_s = None if result.started_s is None else result.started_s + offset_s
-    ended_s = None if result.ended_s is None else result.ended_s + offset_s
-    return replace(result, started_s=started_s, ended_s=ended_s)
 
 
 def _as_literal(value: Any, *, keeps_inputs: bool) -> Any:

@@ -6,7 +6,8 @@ import asyncio
 import os
 import secrets
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any, Final, TypedDict, Unpack
 
@@ -85,6 +86,16 @@ async def stream_plan(plan: PlanLike, toolbox: Any, **options: Unpack[RunOptions
 
     Leaving the loop early cancels the run.
     """
+    async with aclosing(stream_run(lambda enqueue: _prepare_run(plan, toolbox, (enqueue,), options).execute())) as all_:
+        async for event in all_:
+            yield event
+
+
+async def stream_run(start: Callable[[Listener], Coroutine[Any, Any, RunResult]]) -> AsyncGenerator[Event]:
+    """Start a run with a listener and yield its events; what the run raises is raised at their end.
+
+    Leaving the loop early cancels the run.
+    """
     queue: deque[Event] = deque()
     arrived = asyncio.Event()
 
@@ -93,7 +104,7 @@ async def stream_plan(plan: PlanLike, toolbox: Any, **options: Unpack[RunOptions
             queue.append(event)
             arrived.set()
 
-    run = asyncio.ensure_future(_prepare_run(plan, toolbox, (enqueue,), options).execute())
+    run = asyncio.ensure_future(start(enqueue))
     run.add_done_callback(lambda _: arrived.set())
     try:
         while not (run.done() and not queue):
@@ -124,7 +135,7 @@ def _prepare_run(plan: PlanLike, toolbox: Any, listeners: tuple[Listener, ...], 
     limits = options.get("limits", DEFAULT_LIMITS)
     read = Plan.from_json(plan, limits)
     tools = Toolbox.of(toolbox)
-    inputs = _read_inputs(options.get("inputs") or {}, limits)
+    inputs = read_inputs(options.get("inputs") or {}, limits)
     validate_plan(read, tools, inputs=inputs, limits=limits)
     clock = options.get("clock") or SystemClock()
     on_event = options.get("on_event")
@@ -150,26 +161,34 @@ def _prepare_run(plan: PlanLike, toolbox: Any, listeners: tuple[Listener, ...], 
     return Run(read, tools, inputs, emitter, settings)
 
 
-def _check_options(options: RunOptions) -> None:
+def refuse_while_loading() -> None:
+    """Raise `UsageError` in a worker process that only loads a file to find a tool in it."""
     if is_loading():
         raise UsageError(
             "a plan is run while a worker process loads this file, only to find a tool in it\n"
             'hint: put what is to run once under `if __name__ == "__main__":`'
         )
+
+
+def _check_options(options: RunOptions) -> None:
+    refuse_while_loading()
     unknown = options.keys() - RunOptions.__annotations__.keys()
     if unknown:
         raise TypeError(f"execute_plan() got an unexpected keyword argument {min(unknown)!r}")
     if options.get("journal") is not None:
         raise UsageError("this version of Planloom keeps no journal\nhint: leave `journal` out")
-    max_concurrency: Any = options.get("max_concurrency")
+    check_bounds(options.get("max_concurrency"), options.get("timeout_s"))
+
+
+def check_bounds(max_concurrency: Any, timeout_s: Any) -> None:
+    """Raise `UsageError` for bounds of a run that are none."""
     if max_concurrency is not None and (type(max_concurrency) is not int or max_concurrency < 1):
         raise UsageError(f"max_concurrency is a whole number above 0, or None for no limit; got {max_concurrency!r}")
-    timeout_s: Any = options.get("timeout_s")
     if timeout_s is not None and (type(timeout_s) not in (int, float) or not 0 < timeout_s < float("inf")):
         raise UsageError(f"timeout_s is a number of seconds above 0, or None for no limit; got {timeout_s!r}")
 
 
-def _read_inputs(inputs: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
+def read_inputs(inputs: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
     """Return the caller's inputs as JSON values of their own: what steps get may not change while they run."""
     read: dict[str, Any] = {}
     for name, value in inputs.items():

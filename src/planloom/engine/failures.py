@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from socket import EAI_AGAIN, gaierror
 from typing import Any, Final
 
-from planloom.errors import ArgumentsError, AskPerson, BudgetExceededError, PlanloomError, Retry
+from planloom.errors import ArgumentsError, AskPerson, BudgetExceededError, PlanloomError, Retry, StillWaiting
 from planloom.plan.issues import shorten
 from planloom.plan.results import StepError
 from planloom.plan.values import OutputError
@@ -71,7 +71,7 @@ def _describe(error: BaseException) -> Failure:
     if isinstance(error, Retry):
         return Failure("exception", name, message, True, _seconds(error.after_s))
     if isinstance(error, AskPerson):
-        return Failure("question", name, message)
+        return Failure("waiting" if isinstance(error, StillWaiting) else "question", name, message)
     if isinstance(error, BudgetExceededError):
         return Failure("budget", name, message)
     if isinstance(error, KeyboardInterrupt | SystemExit):

@@ -52,7 +52,8 @@ class Run:
         self._is_whole = is_whole
         self._stepping: Stepping | None = None
         self._early: list[tuple[Sequence[Step], Plan]] = []
-        """What arrived before the run began."""
+        """What arrived before the run began, and the whole plan if that did."""
+        self._whole: Plan | None = None
 
     @property
     def plan(self) -> Plan:
@@ -82,6 +83,8 @@ class Run:
             stepping.begin()
             for steps, plan in self._early:
                 stepping.arrive(steps, plan)
+            if self._whole is not None:
+                stepping.complete(self._whole)
             await stepping.until_finished()
             result = ledger.result(stepping.stop_reason)
             await self._emitter.drain(GRACE_S)
@@ -103,8 +106,10 @@ class Run:
 
     def complete(self, plan: Plan) -> None:
         """Take the whole plan, which is valid. What has run early stays where the plan has it unchanged."""
-        assert self._stepping is not None
-        self._stepping.complete(plan)
+        if self._stepping is None:
+            self._whole = plan
+        else:
+            self._stepping.complete(plan)
 
     def stop(self, reason: StepError) -> None:
         """Start nothing more and ask every running call to end."""

@@ -7,14 +7,17 @@ is left to do; a person who fails to answer in order, by raising, has not answer
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Awaitable, Callable
+from collections.abc import Set as AbstractSet
 from typing import Any, Protocol
 
 from planloom.engine import orphans
 from planloom.engine.base import EffectRequest, Person
 from planloom.engine.emitter import Emitter
-from planloom.engine.failures import describe_exception
+from planloom.engine.failures import MAX_MESSAGE_CHARS, describe_exception, read_message
 from planloom.plan.events import CallbackFailed, StepWaiting
+from planloom.plan.issues import shorten
 from planloom.plan.limits import Limits
 from planloom.plan.model import Step
 from planloom.plan.resolve import Scope, resolve_args
@@ -59,7 +62,12 @@ class Waits:
         self._conclude = conclude
         self._go_on = go_on
         self._on_fault = on_fault
-        self._tasks: dict[Unit, asyncio.Task[None]] = {}
+        self._waiting: dict[Unit, asyncio.Task[None] | None] = {}
+        """What waits, and the task that does it."""
+        self._caller = contextvars.copy_context()
+        """A person is asked with the context variables of the run's caller, never with those that a tool has set."""
+        self._is_over = False
+        """Whether nobody is asked any more."""
         self._approved: set[tuple[int, int]] = set()
         self.asks_before_effects = person is not None and person.asks_before_effects
 
@@ -76,13 +84,14 @@ class Waits:
             tool.prepare(args)
         except BaseException:
             return False
-        assert self._person is not None
+        person = self._person
+        assert person is not None
         request = EffectRequest(step_id, tool.name, args)
         self._schedule.release(unit.position)
         self._set_aside(unit, StepStatus.WAITING)
         question = f"may `{request.tool}` be called? It may change something"
         self._emitter.emit(StepWaiting, request.step_id, question, request.tool, request.args)
-        self._wait(unit, self._person.approve(request), lambda word: self._hear_approval(unit, request, word))
+        self._wait(unit, lambda: person.approve(request), lambda word: self._hear_approval(unit, request, word))
         return True
 
     def _hear_approval(self, unit: Unit, request: EffectRequest, word: Any) -> None:
@@ -96,14 +105,19 @@ class Waits:
             message = f"the call of `{request.tool}` was denied by a person"
             self._conclude(unit, StepStatus.FAILED, error=StepError("denied", "Denied", message))
 
-    def ask_question(self, unit: Unit, step_id: str, tool: str, question: str) -> None:
-        """Ask a question of a tool; the answer is the output of its step."""
+    def ask_question(self, unit: Unit, step_id: str, tool: str, question: str, *, is_asked: bool = False) -> None:
+        """Ask a question of a tool, unless it was asked already; the answer is the output of its step."""
+        if self._is_over:
+            message = "not finished: the run was stopped before a person could be asked"
+            self._conclude(unit, StepStatus.CANCELLED, error=StepError("cancelled", "CancelledError", message))
+            return
         self._set_aside(unit, StepStatus.WAITING)
         self._emitter.emit(StepWaiting, step_id, question, tool, {})
-        if self._person is None:
+        person = self._person
+        if person is None or is_asked:
             self._conclude(unit, StepStatus.WAITING)
         else:
-            self._wait(unit, self._person.answer(step_id, question), lambda word: self._hear_answer(unit, word))
+            self._wait(unit, lambda: person.answer(step_id, question), lambda word: self._hear_answer(unit, word))
 
     def _hear_answer(self, unit: Unit, word: Any) -> None:
         if word is None:
@@ -117,30 +131,36 @@ class Waits:
         else:
             self._conclude(unit, StepStatus.SUCCEEDED, output=output)
 
-    def _wait(self, unit: Unit, word: Awaitable[Any], hear: Callable[[Any], None]) -> None:
+    def _wait(self, unit: Unit, ask: Callable[[], Awaitable[Any]], hear: Callable[[Any], None]) -> None:
         async def wait() -> None:
-            given = None
+            given = failure = None
             try:
-                given = await word
-            except asyncio.CancelledError:
-                return
-            except Exception as error:
-                self._emitter.emit(CallbackFailed, None, "approve", describe_exception(error).message)
-            if self._tasks.pop(unit, None) is None:
-                return  # the run was stopped meanwhile
+                given = await ask()
+            except BaseException as error:  # also a cancellation: when it is not the run's own, nobody will answer
+                failure = f"{type(error).__name__}: {shorten(read_message(error), MAX_MESSAGE_CHARS)}"
+            if unit not in self._waiting:
+                return  # the run was stopped meanwhile, or the step has left the plan
+            del self._waiting[unit]
             try:
+                if failure is not None:
+                    self._emitter.emit(CallbackFailed, None, "approve", failure)
                 hear(given)
                 self._go_on()
             except BaseException as fault:
                 self._on_fault(fault)
 
-        self._tasks[unit] = asyncio.get_running_loop().create_task(wait())
+        self._waiting[unit] = None
+        task = self._caller.copy().run(asyncio.get_running_loop().create_task, wait())
+        if unit in self._waiting:  # a task factory may run the task at once, and it may be over
+            self._waiting[unit] = task
 
-    def stop(self) -> list[Unit]:
-        """Stop waiting; return what waited."""
-        waited = sorted(self._tasks)
+    def stop(self, positions: AbstractSet[int] | None = None) -> list[Unit]:
+        """Stop waiting, or stop it for the units of some steps; return what waited."""
+        self._is_over = self._is_over or positions is None
+        waited = sorted(unit for unit in self._waiting if positions is None or unit.position in positions)
         for unit in waited:
-            task = self._tasks.pop(unit)
-            task.cancel()
-            orphans.keep(task)
+            task = self._waiting.pop(unit)
+            if task is not None:
+                task.cancel()
+                orphans.keep(task)
         return waited

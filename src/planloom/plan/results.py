@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +10,7 @@ from planloom.errors import StepExecutionError
 from planloom.plan.issues import shorten
 from planloom.plan.model import Plan
 from planloom.plan.state import RunStatus, StepStatus
+from planloom.plan.values import normalise_output
 
 _MAX_NAMED = 8
 
@@ -18,9 +19,9 @@ _MAX_NAMED = 8
 class StepError:
     """Why a step did not succeed.
 
-    `kind` is stable: exception, timeout, arguments, reference, condition, output, worker, limit, elements,
-    cancelled, skipped, unknown, budget, denied, question. `type` names the exception's class, `message` is for a person. `elements`
-    holds the error of each failed element of a `for_each`, by index.
+    `kind` is stable: exception, timeout, arguments, reference, condition, output, worker, limit, elements, cancelled,
+    skipped, unknown, budget, denied; of a whole run also model and react-limit. `type` names the exception's class,
+    `message` is for a person. `elements` holds the error of each failed element of a `for_each`, by index.
     """
 
     kind: str
@@ -96,6 +97,13 @@ class StepResult:
         """Whether the step succeeded or was skipped by its condition, which counts as a success."""
         return self.status is StepStatus.SUCCEEDED or (self.status is StepStatus.SKIPPED and self.error is None)
 
+    def later(self, offset_s: float) -> StepResult:
+        """Return the same result with its times counted from `offset_s` seconds before."""
+        started_s = None if self.started_s is None else self.started_s + offset_s
+        ended_s = None if self.ended_s is None else self.ended_s + offset_s
+        elements = tuple([element.later(offset_s) for element in self.elements])
+        return replace(self, started_s=started_s, ended_s=ended_s, elements=elements)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the step's part of the result document."""
         written: dict[str, Any] = {
@@ -136,6 +144,7 @@ class Usage:
 class RunResult:
     """A whole run: always every step, whatever happened.
 
+    `answer` is a JSON value, or an instance of the type that an agent was asked for.
     `error` says why the run as a whole did not succeed when that is not one step's doing (its time limit,
     its budget). `duration_ms` is wall time from start to end.
     """
@@ -167,7 +176,7 @@ class RunResult:
             "version": 1,
             "run_id": self.run_id,
             "status": self.status.value,
-            "answer": self.answer,
+            "answer": normalise_output(self.answer),
             "plan": self.plan.to_dict(),
             "steps": {step_id: step.to_dict() for step_id, step in self.steps.items()},
             "usage": self.usage.to_dict(),

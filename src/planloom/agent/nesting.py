@@ -1,0 +1,47 @@
+"""Agents inside agents: which run a goal is part of, whose budget it spends, and how deep it may go."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Final
+
+from planloom.errors import UsageError
+from planloom.plan.budget import Account
+
+MAX_DEPTH: Final = 3
+"""Agents inside each other, the outermost included."""
+
+_CURRENT: ContextVar[Nesting | None] = ContextVar("planloom_nesting", default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Nesting:
+    """The place of one goal among those it is part of. Tools see it by a context variable of their run."""
+
+    depth: int
+    account: Account | None
+    """The account that pays along: that of the run which this goal is a step of, or one that the caller gave."""
+
+    @classmethod
+    def enter(cls, given: Account | None) -> Nesting:
+        """Return the place of a goal that begins here. Raises `UsageError` when it is too deep."""
+        outer = _CURRENT.get()
+        depth = 1 if outer is None else outer.depth + 1
+        if depth > MAX_DEPTH:
+            raise UsageError(
+                f"agents are nested more than {MAX_DEPTH} deep\n"
+                "hint: give the inner agent tools of its own instead of other agents; does an agent call itself?"
+            )
+        return cls(depth, given if given is not None or outer is None else outer.account)
+
+    @contextmanager
+    def of(self, account: Account) -> Generator[None]:
+        """Let what runs inside be part of this goal, and spend from its account."""
+        token = _CURRENT.set(Nesting(self.depth, account))
+        try:
+            yield
+        finally:
+            _CURRENT.reset(token)

@@ -1,0 +1,105 @@
+"""Who is asked before a plan runs and before its effects, and who answers a tool's questions.
+
+Rule: no word is no yes. A person who is not there, or fails to answer in order, has not answered, and the run waits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from planloom.engine.base import EffectRequest
+from planloom.errors import UsageError
+from planloom.plan.model import Plan
+
+ApprovalKind = Literal["plan", "effects"]
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """What a person is asked to approve.
+
+    `kind` is "plan" for a whole plan, a recovery plan in its place, and a plan with more steps; "effects" for one call
+    of a tool that is not read-only, with its `step_id`, `tool` and `args`. `digest` is a hash of what is approved: the
+    word is good for exactly that.
+    """
+
+    kind: ApprovalKind
+    digest: str
+    plan: Plan | None = None
+    step_id: str | None = None
+    tool: str | None = None
+    args: dict[str, Any] | None = None
+
+
+Approve = Callable[[Approval], "bool | Awaitable[bool | None] | None"]
+"""Says yes (True), no (False) or nothing (None) to an `Approval`; sync or async."""
+Answer = Callable[[str, str], Any]
+"""Answers a question: called with the step's id and the question; sync or async; None is no answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Approver:
+    """What needs approval, and who gives it. `ask` None: nobody is there, so the run waits."""
+
+    kinds: frozenset[ApprovalKind]
+    ask: Approve | None = None
+
+    @classmethod
+    def of(cls, approve: Approve | ApprovalKind | Approver | None) -> Approver:
+        """Read what `Agent(approve=…)` takes. A callback is asked about plans and effects alike."""
+        if isinstance(approve, Approver):
+            return approve
+        if approve is None:
+            return cls(frozenset())
+        if isinstance(approve, str):
+            if approve not in ("plan", "effects"):
+                raise UsageError(f'approve={approve!r}: it is "plan", "effects", a callback, or None for neither')
+            return cls(frozenset({approve}))
+        if not callable(approve):  # pyright: ignore[reportUnnecessaryComparison]
+            raise UsageError(f'approve={approve!r}: it is "plan", "effects", a callback, or None for neither')
+        return cls(frozenset({"plan", "effects"}), approve)
+
+    async def approve_plan(self, plan: Plan) -> bool | None:
+        """Say whether a plan may run."""
+        if "plan" not in self.kinds:
+            return True
+        return await self.word(Approval("plan", _digest(plan.to_dict()), plan))
+
+    async def word(self, approval: Approval) -> bool | None:
+        """Ask for a person's word; None when there is none."""
+        if self.ask is None:
+            return None
+        word = self.ask(approval)
+        word = await word if inspect.isawaitable(word) else word
+        return None if word is None else bool(word)
+
+
+class RunPerson:
+    """The person of one run, as the engine asks (`planloom.engine.base.Person`)."""
+
+    def __init__(self, approver: Approver, answer: Answer | None) -> None:
+        self._approver = approver
+        self._answer = answer
+        self.asks_before_effects = "effects" in approver.kinds
+
+    async def approve(self, request: EffectRequest) -> bool | None:
+        """Say whether a call may be made."""
+        digest = _digest([request.step_id, request.tool, request.args])
+        approval = Approval("effects", digest, None, request.step_id, request.tool, request.args)
+        return await self._approver.word(approval)
+
+    async def answer(self, step_id: str, question: str) -> Any:
+        """Answer a question that a tool asks."""
+        if self._answer is None:
+            return None
+        word = self._answer(step_id, question)
+        return await word if inspect.isawaitable(word) else word
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=True, default=str).encode()).hexdigest()

@@ -1,0 +1,330 @@
+"""One goal of an agent, from its first event to its result: plan, run, answer, and once more if that is not enough.
+
+Rule: what a plan has done is never lost. When a model fails or a budget is spent after a plan began to run, its steps
+and outputs are in the result; only what keeps a plan from being there at all is raised.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import secrets
+import shutil
+import tempfile
+import threading
+from collections.abc import Awaitable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Literal, TypeVar
+
+from planloom.agent.answering import AnswerForm
+from planloom.agent.nesting import Nesting
+from planloom.agent.rounds import Rounds, error_of
+from planloom.agent.settings import AgentSettings, GoalOptions
+from planloom.engine.calls import GRACE_S
+from planloom.engine.clock import SystemClock
+from planloom.engine.emitter import Emitter, Listener
+from planloom.engine.execute import read_inputs
+from planloom.errors import BudgetExceededError, ModelError, PlanValidationError
+from planloom.models import ModelReply, ModelRequest
+from planloom.models.paid import PaidModel
+from planloom.plan import events
+from planloom.plan.budget import Account
+from planloom.plan.issues import Issue
+from planloom.plan.limits import DEFAULT_LIMITS
+from planloom.plan.model import MISSING, Plan
+from planloom.plan.results import RunResult, StepError
+from planloom.plan.state import RunStatus
+from planloom.planning.create import plan_with, validation_of
+from planloom.planning.early import EarlySteps
+from planloom.planning.extending import extend_plan
+from planloom.planning.joining import join
+from planloom.planning.prompts import compiler_messages, planner_messages
+from planloom.planning.recovery import Replanner
+from planloom.tools.checks import validate_plan
+
+Mode = Literal["plan", "compile"]
+_T = TypeVar("_T")
+_STOPPED: Final = StepError("cancelled", "CancelledError", "the plan was not accepted")
+
+
+class Session:
+    """One goal. Make it, then await `execute` once. In mode "compile" nothing is planned again."""
+
+    def __init__(
+        self,
+        settings: AgentSettings,
+        goal: str,
+        mode: Mode,
+        options: GoalOptions,
+        listeners: Sequence[Listener] = (),
+    ) -> None:
+        self._settings = settings
+        self._goal = goal
+        self._mode: Mode = mode
+        self._options = options
+        self._limits = options.get("limits", DEFAULT_LIMITS)
+        self._inputs = read_inputs(options.get("inputs") or {}, self._limits)
+        self._nesting = Nesting.enter(options.get("account"))
+        self._account = Account(settings.budget, self._nesting.account, guard=threading.Lock())
+        self._clock = options.get("clock") or SystemClock()
+        on_event = options.get("on_event")
+        self._emitter = Emitter(
+            options.get("run_id") or secrets.token_hex(8),
+            self._clock,
+            listeners if on_event is None else (*listeners, on_event),
+            options.get("on_step_complete"),
+        )
+        self._planner = PaidModel(settings.planner, self._account, self._model_called)
+        self._worker = PaidModel(settings.worker, self._account, self._model_called)
+        workdir = options.get("workdir")
+        self._given_workdir = None if workdir is None else Path(workdir).absolute()
+        self._form = AnswerForm.of(settings.output_type)
+
+    # ---- the goal as a whole --------------------------------------------------------------------------
+
+    async def execute(self) -> RunResult:
+        """Reach the goal and return the result. Raises what keeps a plan from being there: see `Agent.run`."""
+        loop = asyncio.get_running_loop()
+        self._began = loop.time()
+        self._began_at = datetime.fromtimestamp(self._clock.now(), UTC)
+        self._task = asyncio.current_task()
+        self._cancelled_before = self._task.cancelling() if self._task is not None else 0
+        self._limit_s, self._limit_error = self._time_limit()
+        workdir = self._given_workdir or Path(tempfile.mkdtemp(prefix="planloom-"))
+        self._rounds = Rounds(
+            self._settings, self._options, self._inputs, self._emitter, self._account, self._worker, workdir
+        )
+        timer = None if self._limit_s is None else loop.call_later(self._limit_s, self._time_is_up)
+        self._emitter.emit(events.RunStarted, None, self._goal, 0)
+        try:
+            with self._nesting.of(self._account):
+                return await self._finish(*await self._outcome())
+        finally:
+            if timer is not None:
+                timer.cancel()
+            if self._given_workdir is None:
+                shutil.rmtree(workdir, ignore_errors=True)
+
+    async def _outcome(self) -> tuple[RunStatus, Any, StepError | None]:
+        """Return how the goal ended: status, answer, and what went wrong outside of the steps."""
+        try:
+            return await self._reach()
+        except asyncio.CancelledError:
+            if self._task is None or self._task.cancelling() <= self._cancelled_before:
+                raise
+            self._task.uncancel()  # the cancellation becomes the result's status, as in a run
+            return RunStatus.CANCELLED, None, None
+        except BudgetExceededError as exceeded:
+            return RunStatus.FAILED, None, error_of("budget", exceeded)
+        except TimeoutError:
+            return RunStatus.FAILED, None, self._out_of_time()
+        except ModelError as failure:
+            if self._rounds.result is None:
+                raise
+            return RunStatus.FAILED, self._rounds.result.answer, error_of("model", failure)
+        except PlanValidationError as rejected:
+            if self._rounds.result is None:
+                raise
+            return RunStatus.FAILED, self._rounds.result.answer, error_of("plan", rejected)
+
+    async def _reach(self) -> tuple[RunStatus, Any, StepError | None]:
+        result = await self._first_round()
+        for number in range(2, self._settings.max_rounds + 2):
+            if result.status is not RunStatus.SUCCEEDED:
+                return self._status_of(result), result.answer, self._why(result)
+            answer, missing = await self._answer(result, is_last=number > self._settings.max_rounds)
+            if missing is None:
+                return RunStatus.SUCCEEDED, answer, None
+            self._emitter.emit(events.RoundStarted, None, number, missing)
+            plan = await self._within(self._extend(result, missing))
+            result = await self._rounds.run(plan, self._make_replanner(), result.steps)
+        raise AssertionError("the last answer asks for nothing more")
+
+    def _status_of(self, result: RunResult) -> RunStatus:
+        return RunStatus.WAITING if self._rounds.is_waiting and result.status is RunStatus.FAILED else result.status
+
+    def _why(self, result: RunResult) -> StepError | None:
+        return result.error if result.error is not None or result.status is RunStatus.WAITING else self._rounds.trouble
+
+    async def _finish(self, status: RunStatus, answer: Any, error: StepError | None) -> RunResult:
+        """Make the result of all rounds, and tell it."""
+        last = self._rounds.result
+        plan = Plan((), self._goal) if last is None else last.plan
+        result = RunResult(
+            self._emitter.run_id,
+            status,
+            answer,
+            plan if plan.goal else dataclasses.replace(plan, goal=self._goal),
+            {} if last is None else last.steps,
+            self._account.usage(),
+            0 if last is None else last.replans,
+            self._began_at,
+            (asyncio.get_running_loop().time() - self._began) * 1_000,
+            error,
+        )
+        if status is RunStatus.SUCCEEDED:
+            self._emitter.emit(events.AnswerReady, None, result.to_dict()["answer"])
+        await self._emitter.drain(GRACE_S)
+        self._emitter.emit_last(events.RunFinished, status, result)
+        await self._emitter.drain(GRACE_S)
+        return result
+
+    # ---- planning -------------------------------------------------------------------------------------
+
+    async def _first_round(self) -> RunResult:
+        given, after = self._options.get("plan"), self._options.get("after")
+        if given is not None:
+            plan = Plan.from_json(given, self._limits)
+            validate_plan(plan, self._settings.toolbox, inputs=self._inputs, limits=self._limits)
+            return await self._rounds.run(plan, self._make_replanner())
+        if after is not None:
+            plan = await self._within(self._extend(after, ""))
+            return await self._rounds.run(plan, self._make_replanner(), after.steps)
+        return await self._plan_and_run()
+
+    async def _plan_and_run(self) -> RunResult:
+        """Plan, and run what may start while the plan still arrives."""
+        early = EarlySteps(self._settings.toolbox, self._inputs, self._limits)
+        starts_early = "plan" not in self._settings.approver.kinds
+
+        def on_piece(piece: str) -> None:
+            seen = len(early.arrived)
+            steps = early.feed(piece)
+            for step in early.arrived[seen:]:
+                self._emitter.emit(events.StepArrived, step.id, step.tool)
+            if steps and starts_early:
+                self._rounds.arrive(steps, early.plan(self._goal), self._make_replanner)
+
+        try:
+            plan = await self._within(self._create(on_piece))
+        except BaseException:
+            await self._rounds.abandon()
+            raise
+        if self._rounds.is_running:
+            return await self._rounds.complete(plan)
+        return await self._rounds.run(plan, self._make_replanner())
+
+    async def _create(self, on_piece: Any) -> Plan:
+        settings, tools = self._settings, self._settings.toolbox
+        self._emitter.emit(events.PlanningStarted, None, self._goal, self._mode, self._planner.name)
+        messages = compiler_messages if self._mode == "compile" else planner_messages
+        planned = await plan_with(
+            self._planner,
+            messages(self._goal, tools.values(), self._inputs, settings.instructions),
+            self._mode,
+            tools,
+            goal=self._goal,
+            inputs=self._inputs,
+            max_mends=settings.max_mends,
+            review=dataclasses.replace(
+                validation_of(tools, self._inputs), on_piece=on_piece, on_mending=self._tell_mending
+            ),
+        )
+        mends = tuple(mend.message for mend in planned.mends)
+        self._emitter.emit(events.PlanCreated, None, planned.plan, planned.rounds, mends)
+        return planned.plan
+
+    async def _extend(self, earlier: RunResult, missing: str) -> Plan:
+        """Ask for more steps behind those of an earlier round, or of an earlier run."""
+        self._emitter.emit(events.PlanningStarted, None, self._goal, self._mode, self._planner.name)
+        plan = await extend_plan(
+            self._goal,
+            self._settings.toolbox,
+            self._planner,
+            earlier.plan,
+            earlier.steps,
+            missing=missing,
+            inputs=self._inputs,
+            instructions=self._settings.instructions,
+            max_mends=self._settings.max_mends,
+            on_event=self._emitter.emit,
+        )
+        self._emitter.emit(events.PlanCreated, None, plan, 0, ())
+        return plan
+
+    def _tell_mending(self, number: int, issues: Sequence[Issue]) -> None:
+        self._emitter.emit(events.PlanMending, None, number, tuple(issues))
+
+    def _make_replanner(self) -> Replanner | None:
+        settings = self._settings
+        if self._mode == "compile":
+            return None
+        return Replanner(
+            self._goal,
+            settings.toolbox,
+            self._planner,
+            max_replans=settings.max_replans,
+            account=self._account,
+            inputs=self._inputs,
+            instructions=settings.instructions,
+            max_mends=settings.max_mends,
+            on_event=self._emitter.emit,
+        )
+
+    # ---- answering ------------------------------------------------------------------------------------
+
+    async def _answer(self, result: RunResult, *, is_last: bool) -> tuple[Any, str | None]:
+        """Return the answer, or None and what is missing for it."""
+        if result.plan.answer is not MISSING and (fitting := self._form.fit(result.answer)) is not None:
+            return fitting.value, None
+        if not result.steps and result.plan.answer is MISSING:
+            return None, None
+        self._emitter.emit(events.JoinStarted, None, self._worker.name)
+        joined = await self._within(
+            join(
+                self._goal,
+                result.plan,
+                result.steps,
+                self._worker,
+                instructions=self._settings.instructions,
+                on_text=lambda text: self._emitter.emit(events.AnswerDelta, None, text),
+                output_schema=self._form.schema,
+                is_last=is_last or self._mode == "compile",
+            )
+        )
+        if joined.more is not None:
+            return None, joined.more
+        return self._form.read(joined.answer, self._worker.name), None
+
+    # ---- time and money -------------------------------------------------------------------------------
+
+    def _time_limit(self) -> tuple[float | None, Literal["wall_s", "timeout_s"]]:
+        budget = None if self._settings.budget is None else self._settings.budget.wall_s
+        timeout_s = self._options.get("timeout_s")
+        if timeout_s is not None and (budget is None or timeout_s < budget):
+            return timeout_s, "timeout_s"
+        return budget, "wall_s"
+
+    def _out_of_time(self) -> StepError:
+        limit_s = self._limit_s or 0.0
+        if self._limit_error == "wall_s":
+            return error_of("budget", BudgetExceededError("wall_s", limit_s, limit_s))
+        return StepError("timeout", "TimeoutError", f"the goal took longer than {limit_s:g} s (limit `timeout_s`)")
+
+    def _time_is_up(self) -> None:
+        """Let running steps of a spent budget finish; a time limit of the caller ends them."""
+        if self._limit_error == "wall_s":
+            self._rounds.drain(self._out_of_time())
+        else:
+            self._rounds.stop(self._out_of_time())
+
+    async def _within(self, phase: Awaitable[_T]) -> _T:
+        """Await a phase without steps of its own, within the time that is left. Raises `TimeoutError`."""
+        async with asyncio.timeout_at(None if self._limit_s is None else self._began + self._limit_s):
+            return await phase
+
+    def _model_called(self, request: ModelRequest, reply: ModelReply) -> None:
+        usage = reply.usage
+        self._emitter.emit(
+            events.ModelCalled,
+            None,
+            request.purpose,
+            reply.model or self._planner.name,
+            usage.input_tokens,
+            usage.output_tokens,
+            reply.cost_usd,
+            reply.latency_ms,
+            reply.tries,
+            usage.estimated,
+        )
