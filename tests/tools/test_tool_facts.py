@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from planloom.errors import ToolDefinitionError
-from planloom.tools import Tool, tool
+from planloom.tools import Tool, ToolContext, tool
 
 
 def save(path: str, text: str = "") -> None: ...
@@ -38,6 +38,7 @@ BAD_FACTS: list[tuple[dict[str, Any], str]] = [
         for fact in ("read_only", "idempotent", "destructive", "open_world")
         for value in (1, "yes", None)
     ],
+    *[({"calls_model": value}, "calls_model must be True or False") for value in (1, 0, "no", [])],
     *[({"run_in": value}, "run_in must be") for value in ("fork", "", None, 3, ["loop"])],
     *[({"version": value}, "version must be") for value in ("", " ", 3)],
     ({"description": 3}, "description must be a text"),
@@ -78,6 +79,7 @@ def test_a_tool_that_says_nothing_has_effects_and_is_not_repeated() -> None:
         "idempotent": False,
         "destructive": False,
         "open_world": False,
+        "calls_model": None,
         "timeout_s": 300.0,
         "retries": 0,
         "max_concurrency": None,
@@ -108,6 +110,59 @@ def test_retries_follow_from_effects(facts: Any, idempotent: bool, retries: int)
     """Two for what may be repeated, none for the rest, unless said otherwise."""
     made = Tool.from_function(save, **facts)
     assert (idempotent, retries) == (made.idempotent, made.retries)
+
+
+def think(context: ToolContext, text: str = "") -> str:
+    return text
+
+
+MODEL_CALLS: list[tuple[Any, bool | None, bool]] = [
+    (save, None, False),
+    (save, True, True),
+    (save, False, False),
+    (think, None, True),
+    (think, True, True),
+    (think, False, False),
+]
+
+
+@pytest.mark.parametrize(("function", "said", "expected"), MODEL_CALLS)
+def test_who_may_call_a_model(function: Any, said: bool | None, expected: bool) -> None:
+    """What the tool says counts; if it says nothing, only a context could give it the model of the run."""
+    made = Tool.from_function(function, calls_model=said)
+    assert (said, expected) == (made.calls_model, made.may_call_model)
+    by_hand = Tool.from_schema(parameters=None, function=function, calls_model=said)
+    assert (said, expected) == (by_hand.calls_model, by_hand.may_call_model)
+
+
+EARLY: list[tuple[Any, dict[str, Any], bool]] = [
+    (save, {}, False),
+    (save, {"idempotent": True}, False),
+    (save, {"idempotent": True, "calls_model": False}, False),
+    (save, {"read_only": True}, True),
+    (save_async, {"read_only": True}, True),
+    (save, {"read_only": True, "open_world": True}, False),
+    (save, {"read_only": True, "calls_model": True}, False),
+    (think, {"read_only": True}, False),
+    (think, {"read_only": True, "calls_model": True}, False),
+    (think, {"read_only": True, "calls_model": False}, True),
+    (think, {"read_only": True, "calls_model": False, "open_world": True}, False),
+    (think, {"calls_model": False}, False),
+]
+
+
+@pytest.mark.parametrize(("function", "facts", "expected"), EARLY)
+def test_who_may_start_before_the_plan_is_whole(function: Any, facts: Any, expected: bool) -> None:
+    """Only what is read-only, not open-world and calls no model; silence is never taken for a yes."""
+    assert expected == Tool.from_function(function, **facts).may_start_early
+
+
+def test_facts_about_models_can_be_changed() -> None:
+    """`with_facts` says it, takes it back, and what follows from it follows."""
+    made = Tool.from_function(think, read_only=True)
+    assert made.with_facts(calls_model=False).may_start_early
+    assert made.with_facts(calls_model=False).with_facts(calls_model=None).may_call_model
+    assert not made.with_facts(calls_model=False, name="other").may_call_model
 
 
 def test_given_facts_are_kept() -> None:

@@ -131,6 +131,6 @@ def test_the_description_is_json() -> None:
     assert ["look", "add"] == [one["name"] for one in json.loads(json.dumps(described))]
     assert {
         "name", "description", "parameters", "returns", "read_only", "idempotent", "destructive",
-        "open_world",
+        "open_world", "calls_model",
         "timeout_s", "retries", "max_concurrency", "expected_s", "run_in", "writes", "version",
     } == described[0].keys()  # fmt: skip

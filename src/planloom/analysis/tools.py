@@ -1,7 +1,7 @@
 """The tools of the data analyst, for the built-in playbook and for any plan that a planner writes.
 
-Every tool is read-only: it reads the named file and writes only into the run's own folder. The work is done in the
-modules beside this one; here are the signatures and the words that a planner reads.
+Every tool is read-only: it reads the named file and writes only into the run's own folder. None asks a model. The work
+is done in the modules beside this one; here are the signatures and the words that a planner reads.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ TIMEOUT_S: Final = 1800.0
 """For tables of many gigabytes; a plan may lower it."""
 
 
-@tool(read_only=True, retries=0, timeout_s=TIMEOUT_S)
+@tool(read_only=True, calls_model=False, retries=0, timeout_s=TIMEOUT_S)
 def load_data(
     path: str,
     context: ToolContext,
@@ -47,7 +47,7 @@ def load_data(
     return load_table(path, context.workdir, options, context.report)
 
 
-@tool(read_only=True, retries=0, timeout_s=TIMEOUT_S)
+@tool(read_only=True, calls_model=False, retries=0, timeout_s=TIMEOUT_S)
 def compute_stats(data: Table, context: ToolContext) -> Stats:
     """Describe every column of a table.
 
@@ -63,7 +63,7 @@ def compute_stats(data: Table, context: ToolContext) -> Stats:
     return describe_table(data, context.workdir)
 
 
-@tool(read_only=True, retries=0, timeout_s=TIMEOUT_S)
+@tool(read_only=True, calls_model=False, retries=0, timeout_s=TIMEOUT_S)
 def find_anomalies(
     data: Table,
     context: ToolContext,
@@ -82,7 +82,7 @@ def find_anomalies(
     return detect_anomalies(data, context.workdir, threshold)
 
 
-@tool(read_only=True, retries=0)
+@tool(read_only=True, calls_model=False, retries=0)
 def generate_summary(stats: Stats, anomalies: Anomalies, context: ToolContext) -> Summary:
     """Sum up a table in exactly three sentences: what it is, what its numbers are like, what stands out.
 

@@ -55,10 +55,12 @@ def tools(context: click.Context, tools: tuple[str, ...], json: bool, output: Pa
 
 
 def effects(tool: Tool) -> str:
-    """Say in MCP's words what calling a tool may do."""
+    """Say in MCP's words what calling a tool may do, and whether a model may be asked, which costs."""
     words = [word for fact, word in _EFFECTS.items() if getattr(tool, fact)]
     if tool.read_only and "idempotent" in words:
         words.remove("idempotent")
+    if tool.may_call_model:
+        words.append("calls a model" if tool.calls_model else "may call a model")
     return ", ".join(words) if tool.read_only else ", ".join(["has effects", *words])
 
 

@@ -49,8 +49,8 @@ class Tool:
     - `coerces`: `prepare` turns JSON into the function's own types; not so for a schema from elsewhere.
     - `address`: where another process finds the function, or None when none could.
 
-    The facts are described at `ToolFacts`; here they all have a value. Two tools are equal only if they are
-    the same object. Do not change the schemas in place.
+    The facts are described at `ToolFacts`; here they all have a value, but for those that may be None. Two tools
+    are equal only if they are the same object. Do not change the schemas in place.
     """
 
     name: str
@@ -65,6 +65,7 @@ class Tool:
     idempotent: bool
     destructive: bool
     open_world: bool
+    calls_model: bool | None
     timeout_s: float
     retries: int
     max_concurrency: int | None
@@ -172,6 +173,26 @@ class Tool:
         )
         return _assemble(outline, given)
 
+    @property
+    def may_call_model(self) -> bool:
+        """Whether a call may ask a language model: as `calls_model` says, and if it says nothing, a tool may
+        that takes a `ToolContext`, because nothing else gives it the worker model of the run.
+        """
+        return self.context_parameter is not None if self.calls_model is None else self.calls_model
+
+    @property
+    def may_start_early(self) -> bool:
+        """Whether a step of this tool may start while the rest of its plan still arrives.
+
+        The rule: the tool is declared here to be read-only and not open-world, and it calls no model. What was
+        started early can then be thrown away if the whole plan is rejected: it has changed nothing, told nobody and
+        cost nothing. Whether the step itself may start (complete, valid, its dependencies met) is decided elsewhere.
+
+        A remote server's word about its tools is no declaration: whoever makes tools of them must leave
+        `read_only` out, unless the user says it.
+        """
+        return self.read_only and not self.open_world and not self.may_call_model
+
     def prepare(self, args: dict[str, Any]) -> dict[str, Any]:
         """Check arguments and coerce them to the function's types; absent optional arguments stay absent.
 
@@ -190,6 +211,7 @@ class Tool:
             "idempotent": self.idempotent,
             "destructive": self.destructive,
             "open_world": self.open_world,
+            "calls_model": self.calls_model,
             "timeout_s": self.timeout_s,
             "retries": self.retries,
             "max_concurrency": self.max_concurrency,

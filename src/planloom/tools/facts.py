@@ -41,6 +41,9 @@ class ToolFacts(TypedDict, total=False):
     """It may delete or overwrite. Default False."""
     open_world: bool
     """It talks to a world it does not own, such as the web. Default False."""
+    calls_model: bool | None
+    """It asks a language model, the run's or one of its own. Default None, not said: then a tool that takes a
+    `ToolContext` may, and others do not."""
     timeout_s: float
     """Limit of one attempt, in seconds. Default 300."""
     retries: int
@@ -65,6 +68,7 @@ class CheckedFacts:
     idempotent: bool
     destructive: bool
     open_world: bool
+    calls_model: bool | None
     timeout_s: float
     retries: int
     max_concurrency: int | None
@@ -99,6 +103,7 @@ def check_facts(tool: str, facts: Mapping[str, Any], *, is_async: bool, paramete
         idempotent=idempotent,
         destructive=destructive,
         open_world=read.flag("open_world", False),
+        calls_model=read.optional("calls_model", read.true_or_false),
         timeout_s=read.seconds("timeout_s", DEFAULT_TIMEOUT_S),
         retries=read.count("retries", DEFAULT_RETRIES if idempotent else 0, least=0, most=MAXIMUM_RETRIES),
         max_concurrency=read.optional("max_concurrency", lambda fact: read.count(fact, 1, least=1)),
@@ -137,7 +142,10 @@ class _FactReader:
         self._facts = facts
 
     def flag(self, fact: str, default: bool) -> bool:
-        value = self._facts.get(fact, default)
+        return self.true_or_false(fact) if fact in self._facts else default
+
+    def true_or_false(self, fact: str) -> bool:
+        value = self._facts[fact]
         if not isinstance(value, bool):
             raise self._wrong(fact, "True or False", value)
         return value
