@@ -14,13 +14,15 @@ import pytest
 
 from planloom import standard
 from planloom.engine.execute import execute_plan
-from planloom.standard import calculate, fetch_url, file_tools, select
+from planloom.errors import UsageError
+from planloom.standard import calculate, fetch_url, file_tools, select, standard_tools
 from planloom.standard.folder import SUPPORTED
 from planloom.standard.json_text import read_first_json, read_json
 from planloom.tools import Toolbox, load_toolbox
 from planloom.tools.checks import find_issues
 
-NAMES = ["calculate", "select", "ask_model", "fetch_url", *(["read_file", "write_file"] if SUPPORTED else [])]
+FILE_TOOLS = ["read_file", "write_file"] if SUPPORTED else []
+NAMES = ["calculate", "select", "ask_model", "ask_person", "fetch_url", *FILE_TOOLS]
 
 
 def test_importing_it_is_cheap() -> None:
@@ -59,15 +61,35 @@ def test_public_names() -> None:
 
 
 def test_effects_are_declared() -> None:
-    """Only writing has an effect; only the web and the model are outside."""
+    """Only writing has an effect; only the web, the model and the person are outside."""
     facts = {
         tool.name: (tool.read_only, tool.destructive, tool.open_world, tool.writes)
         for tool in standard.toolbox.values()
     }
     reads, asks = (True, False, False, ()), (True, False, True, ())
-    expected = {"calculate": reads, "select": reads, "ask_model": asks, "fetch_url": asks, "read_file": reads}
+    expected = {"calculate": reads, "select": reads, "ask_model": asks, "ask_person": asks, "fetch_url": asks}
+    expected["read_file"] = reads
     expected["write_file"] = (False, True, False, ("file:{path}",))
     assert {name: expected[name] for name in NAMES} == facts
+
+
+def test_what_may_start_before_a_plan_is_whole() -> None:
+    """What computes and what reads files may; what writes, or asks the web, a model or a person, may not."""
+    early = {tool.name for tool in standard.toolbox.values() if tool.may_start_early}
+    assert {"calculate", "select", "read_file"} & set(NAMES) == early
+    assert ["ask_model"] == [tool.name for tool in standard.toolbox.values() if tool.may_call_model]
+
+
+@pytest.mark.skipif(not SUPPORTED, reason="this system cannot open a path part by part")
+def test_the_same_tools_for_another_folder(tmp_path: Path) -> None:
+    """Only the file tools differ; a root that is no folder is refused."""
+    (tmp_path / "note.txt").write_text("hello", encoding="utf-8")
+    made = standard_tools(tmp_path)
+    assert NAMES == list(made)
+    assert "hello" == made["read_file"](path="note.txt")["text"]
+    assert made["calculate"] is standard.toolbox["calculate"]
+    with pytest.raises(UsageError, match="nowhere"):
+        standard_tools(tmp_path / "nowhere")
 
 
 def test_every_argument_is_described() -> None:

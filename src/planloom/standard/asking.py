@@ -41,8 +41,7 @@ _REPAIR: Final = (
 )
 
 
-# open_world keeps it from starting while a plan still arrives: it calls a model, which costs and cannot be taken back
-@tool(read_only=True, open_world=True, retries=0, timeout_s=180, version="1")
+@tool(read_only=True, open_world=True, calls_model=True, retries=0, timeout_s=180, version="1")
 async def ask_model(
     prompt: Annotated[str, Field(min_length=1, max_length=MAX_PROMPT_CHARACTERS)],
     context: ToolContext,
