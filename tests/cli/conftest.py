@@ -48,6 +48,7 @@ class Command:
         self.folder = folder
         self.started: list[subprocess.Popen[bytes]] = []
         dropped = ("PLANLOOM_", "XDG_", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "PYTHONDONTWRITEBYTECODE")
+        dropped += ("GROQ_", "OPENAI_", "ANTHROPIC_", "GOOGLE_", "GEMINI_", "MISTRAL_", "OLLAMA_")
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
         self.environment |= {"HOME": str(folder), "TERM": "xterm-256color", "PYTHONPYCACHEPREFIX": str(compiled)}
         self.write("tools.py", (HERE / "kitchen.py").read_text())

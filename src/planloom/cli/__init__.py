@@ -5,6 +5,7 @@
     options    options that commands share          settings   planloom.toml and PLANLOOM_… variables
     sources    plans and tools that the user names  terminal   the two streams, and who may write to them
     text       untrusted text made fit to print     documents  JSON on stdout
+    model_options  which models a command asks      everyday   the tools for goals when none are named
     driver     one run: its loop, its signals, and a sure end
     ledger     one run as its events tell it        live, lines   that, shown as it happens
     analyse, doctor, execute, graph, tools, validate   one file per command

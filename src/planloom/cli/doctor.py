@@ -15,12 +15,14 @@ import click
 
 import planloom
 from planloom.cli import options
-from planloom.cli.analyse import LOCAL_MODEL_VARIABLE, MODEL_VARIABLES
 from planloom.cli.documents import DOCUMENT_VERSION, write_document
+from planloom.cli.model_options import model_names
 from planloom.cli.settings import config_folder, read_settings, settings_files
 from planloom.cli.terminal import Terminal, paint, wants_control_codes
 from planloom.cli.text import visible
-from planloom.errors import UsageError
+from planloom.errors import MissingExtraError, UsageError
+from planloom.models import model_status
+from planloom.models.providers import PROVIDERS
 
 CORE: Final = {
     "click": "click", "docstring-parser": "docstring_parser", "jsonschema-rs": "jsonschema_rs",
@@ -28,15 +30,22 @@ CORE: Final = {
 }  # fmt: skip
 EXTRAS: Final = {"analysis": {"duckdb": "duckdb", "jinja2": "jinja2"}}
 OLDEST_PYTHON: Final = (3, 11)
+_MODEL_OPTIONS: Final = ("model", "worker_model", "base_url")
 
 _MARKS: Final = {True: ("ok", "green"), False: ("missing", "red"), None: ("-", "dim")}
 
 
 @click.command(short_help="Say what this installation has, and what it lacks.")
+@options.model_option
+@options.worker_model_option
+@options.base_url_option
 @options.json_option
 @click.pass_context
-def doctor(context: click.Context, json: bool) -> int:
-    """Say what this installation has, and what it lacks. Exit code 0 when plans can be run."""
+def doctor(context: click.Context, json: bool, **_models: str | None) -> int:
+    """Say what this installation has, and what it lacks. Exit code 0 when plans can be run.
+
+    With the options of models it says whether these could be used. It asks no model, and shows no key.
+    """
     terminal = Terminal.open()
     context.call_on_close(terminal.close)
     report = examine(context)
@@ -59,6 +68,7 @@ def examine(context: click.Context) -> dict[str, Any]:
         for extra, packages in EXTRAS.items()
     }
     temporary = _temporary_folder()
+    settings, of_models = _settings(context)
     is_python_fine = sys.version_info >= OLDEST_PYTHON
     return {
         "version": DOCUMENT_VERSION,
@@ -69,13 +79,10 @@ def examine(context: click.Context) -> dict[str, Any]:
         "core": core,
         "extras": extras,
         "terminal": _terminal_facts(),
-        "settings": _settings(context),
+        "settings": settings,
         "folders": _folders(),
         "temporary_folder": temporary,
-        "models": {
-            "supported": False,
-            "variables": {name: bool(os.environ.get(name)) for name in (*MODEL_VARIABLES, LOCAL_MODEL_VARIABLE)},
-        },
+        "models": _models(context, of_models),
     }
 
 
@@ -120,17 +127,48 @@ def _isatty(descriptor: int) -> bool:
         return False
 
 
-def _settings(context: click.Context) -> dict[str, Any]:
-    """Return the settings files and what is wrong with them."""
+def _settings(context: click.Context) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the settings files and what is wrong with them; and what they say about models."""
     problem: str | None = None
+    values: dict[str, Any] = {}
     group = context.parent.command if context.parent is not None else None
     if isinstance(group, click.Group):
         assert context.parent is not None
         try:
-            read_settings(group, context.parent, "doctor")
+            values = read_settings(group, context.parent, "doctor")
         except UsageError as error:
             problem = str(error)
-    return {"files": [str(path.absolute()) for path in settings_files()], "problem": problem}
+    of_models = {name: value for name, value in values.items() if name in _MODEL_OPTIONS}
+    return {"files": [str(path.absolute()) for path in settings_files()], "problem": problem}, of_models
+
+
+def _models(context: click.Context, settings: dict[str, Any]) -> dict[str, Any]:
+    """Return what there is of each provider, and the models that commands would ask if nothing else is said.
+
+    `chosen_by` is "keys", "options" (or a variable or file that stands for one), or None; a role without a model has
+    None as its name, and `problems` has a text for each role whose model could not be asked.
+    """
+    for name, value in settings.items():
+        if context.params.get(name) is None:
+            context.params[name] = value
+    found: dict[str, Any] = {**model_status().to_dict(), "planner_model": None, "worker_model": None}
+    found |= {"chosen_by": None, "problems": {}}
+    variables = [name for provider in PROVIDERS.values()
+                 for name in (*provider.key_variables, provider.base_url_variable) if name]  # fmt: skip
+    found["variables"] = {name: bool(os.environ.get(name)) for name in variables}
+    try:
+        names = model_names(context)
+    except UsageError as error:
+        return {**found, "chosen_by": "options", "problems": {"planner": str(error)}}
+    if names is None:
+        return found
+    for role, name in (("planner", names.planner), ("worker", names.worker)):
+        found[f"{role}_model"] = name
+        try:
+            names.open(name)
+        except (UsageError, MissingExtraError) as error:
+            found["problems"][role] = str(error)
+    return {**found, "chosen_by": "keys" if names.is_default else "options"}
 
 
 def _folders() -> dict[str, dict[str, Any]]:
@@ -207,11 +245,36 @@ def _render(report: dict[str, Any], terminal: Terminal) -> str:
             folder["path"],
             state if not folder["exists"] or folder["writable"] else "(read-only)",
         )
-    head("models: this version calls none; later ones will read these variables")
-    for name, is_set in report["models"]["variables"].items():
-        add(None, name, "set" if is_set else "not set")
+    head("models")
+    _add_models(add, report["models"])
     verdict = "plans can be run" if report["ok"] else "something that plans need is missing, see above"
     return "\n".join([*lines, "", verdict]) + "\n"
+
+
+def _add_models(add: Any, facts: dict[str, Any]) -> None:
+    hints: list[str] = []
+    is_chosen = facts["chosen_by"] is not None
+    for role in ("planner", "worker"):
+        name, problem = facts[f"{role}_model"], facts["problems"].get(role)
+        if problem is not None:
+            what, *others = problem.splitlines()
+            add(False, f"{role} model", "" if name is None or name in what else name, what)
+            hints += others
+        elif name is not None:
+            add(True, f"{role} model", name, "by the keys that are set" if facts["chosen_by"] == "keys" else "")
+        elif not is_chosen:
+            add(None, f"{role} model", "none: no key is set, and none is named with --model or PLANLOOM_MODEL")
+    for hint in dict.fromkeys(hints):
+        add(None, "hint", hint.removeprefix("hint: "))
+    for provider in facts["providers"]:
+        variables = [name for name in (provider["variable"], provider["base_url_variable"]) if name]
+        said = f"{' and '.join(variables)} {'are' if len(variables) > 1 else 'is'} set" if variables else ""
+        if not provider["ready"]:
+            add(False if variables else None, provider["provider"], said, provider["missing"])
+            continue
+        needs_name = not is_chosen and not provider["variable"]
+        name_it = f"name a model of it: --model {provider['provider']}:NAME" if needs_name else ""
+        add(True, provider["provider"], said or "needs no key, but a server that runs", name_it)
 
 
 def _add_terminal(add: Any, facts: dict[str, Any]) -> None:

@@ -97,6 +97,21 @@ timeout_option = _option(
     help="Limit for the whole run. Default: none.",
 )
 no_input_option = _option("--no-input", is_flag=True, help="Never wait for a person at this terminal.")
+model_option = _option(
+    "--model",
+    metavar="PROVIDER:NAME",
+    help="Model that plans, such as groq:llama-3.3-70b-versatile. Default: by the keys that are set, Groq's first.",
+)
+worker_model_option = _option(
+    "--worker-model",
+    metavar="PROVIDER:NAME",
+    help="Model for the work inside steps and for the answer. Default: a small one of the same provider.",
+)
+base_url_option = _option(
+    "--base-url",
+    metavar="URL",
+    help="Address of a server with the OpenAI format, for openai: models.",
+)
 
 
 def mode_of(context: click.Context) -> Mode:
@@ -104,7 +119,7 @@ def mode_of(context: click.Context) -> Mode:
 
     The one named closer to the command line wins, so that a planloom.toml does not stand in the way.
     """
-    asked = {name: _rank(context, name) for name in ("json", "events") if context.params.get(name)}
+    asked = {name: rank_of(context, name) for name in ("json", "events") if context.params.get(name)}
     if not asked:
         return "people"
     if len(set(asked.values())) < len(asked):
@@ -112,6 +127,7 @@ def mode_of(context: click.Context) -> Mode:
     return "json" if max(asked, key=lambda name: asked[name]) == "json" else "events"
 
 
-def _rank(context: click.Context, name: str) -> int:
+def rank_of(context: click.Context, name: str) -> int:
+    """Return how close to the command line a parameter was named: 3 there, 2 in a variable, 1 in a file, else 0."""
     source = context.get_parameter_source(name)
     return 0 if source is None else _RANK.get(source, 0)
