@@ -68,8 +68,9 @@ References
 - {{a.output ?? b.output}} is the first of the two that has an output.
 - Never write a placeholder such as <result>: write the value, or a reference to the step that makes it.
 
-For every element of a list: add "for_each": "{{ID.output.items}}" to a step and use {{item}} and {{index}} in its \
-args; its output is the list of results. Only when a condition holds: add "when": "{{ID.output.count}} > 0" \
+For every element of a list: add "for_each" to a step, a reference such as "{{ID.output.items}}" or a list that you \
+write out, ["a", "b"], and use {{item}} and {{index}} in its args; its output is the list of results, in order, and the \
+elements run at the same time. Only when a condition holds: add "when": "{{ID.output.count}} > 0" \
 (comparison, arithmetic, and, or, not, in, len); no quotes around references there. A step that uses the output of a \
 step that was left out is left out too.
 
@@ -85,7 +86,8 @@ You compile a goal into tool calls, all in one pass. You see no results. Answer 
 - A call may use what earlier calls give back: {{ID.output}}, {{ID.output.key}}, {{ID.output[0]}}, \
 {{ID.output.items[*].name}}. A string that is one reference is that value with its type. Only paths inside {{ }}.
 - Put a call after those it refers to. Calls that do not refer to each other run at the same time.
-- "for_each": "{{ID.output.items}}" runs a call once per element, with {{item}} and {{index}} in its args. \
+- "for_each": "{{ID.output.items}}", or a list that you write out, runs a call once per element, all at the same time, \
+with {{item}} and {{index}} in its args. \
 "when": "{{ID.output.count}} > 0" runs it only if that holds.
 - Use the tools below, spelled exactly, with arguments of the types shown, and as few calls as the goal needs. \
 Never write a placeholder.
