@@ -7,17 +7,12 @@ is measured on this machine's clock, so the same code gives the same numbers eve
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
-
-from planloom.planning.joining import join
 
 from bench.measure import Row
 from bench.strategy_scripts import SHAPES, TOOL_S, Shape
-from planloom import MISSING, Plan, RunResult, compile_plan, create_plan, execute_plan
+from planloom import Agent, RunResult
 from planloom.agent.compare import BASELINE, Comparison, Strategy, StrategyRow, compare
-from planloom.agent.react import react
-from planloom.models.paid import PaidModel
 from planloom.plan.budget import Account
 from planloom.testing import ScriptedModel, VirtualClock
 
@@ -46,17 +41,18 @@ def compare_shape(shape: Shape) -> Comparison:
         models.append(ScriptedModel(replies, first_token_s=FIRST_TOKEN_S, tokens_per_s=TOKENS_PER_S))
         return models[-1]
 
+    def agent(replies: list[str]) -> Agent:
+        model = scripted(replies)
+        return Agent(shape.tools, planner_model=model, worker_model=model)
+
     async def by_react(account: Account) -> RunResult:
-        model = scripted(shape.react_replies)
-        return await react(shape.goal, shape.tools, model=model, account=account, clock=clock)
+        return await agent(shape.react_replies).react(shape.goal, account=account, clock=clock)
 
     async def by_plan(account: Account) -> RunResult:
-        model = PaidModel(scripted(shape.plan_replies), account)
-        return await _run(shape, await create_plan(shape.goal, shape.tools, model=model), model, clock)
+        return await agent(shape.plan_replies).run(shape.goal, account=account, clock=clock)
 
     async def by_compiling(account: Account) -> RunResult:
-        model = PaidModel(scripted(shape.compile_replies), account)
-        return await _run(shape, await compile_plan(shape.goal, shape.tools, model=model), model, clock)
+        return await agent(shape.compile_replies).compile(shape.goal, account=account, clock=clock)
 
     strategies: dict[str, Strategy] = {
         BASELINE: by_react,
@@ -68,15 +64,6 @@ def compare_shape(shape: Shape) -> Comparison:
         model.assert_finished()
         assert row.answer == shape.joined, f"{shape.name}, {row.strategy}: {row.error or row.answer}"
     return compared
-
-
-async def _run(shape: Shape, plan: Plan, model: PaidModel, clock: VirtualClock) -> RunResult:
-    """Run a plan, and let the joiner write the answer unless the plan has one."""
-    result = (await execute_plan(plan, shape.tools, clock=clock)).raise_for_status()
-    if plan.answer is not MISSING:
-        return result
-    joined = await join(shape.goal, result.plan, result.steps, model)
-    return replace(result, answer=joined.answer)
 
 
 def _row(shape: Shape, compared: Comparison, strategy: str) -> Row:

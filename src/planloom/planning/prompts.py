@@ -69,8 +69,8 @@ References
 - Never write a placeholder such as <result>: write the value, or a reference to the step that makes it.
 
 For every element of a list: add "for_each" to a step, a reference such as "{{ID.output.items}}" or a list that you \
-write out, ["a", "b"], and use {{item}} and {{index}} in its args; its output is the list of results, in order, and the \
-elements run at the same time. Only when a condition holds: add "when": "{{ID.output.count}} > 0" \
+write out, ["a", "b"], and use {{item}} and {{index}} in its args; its output is the list of results, in order, and \
+the elements run at the same time. Only when a condition holds: add "when": "{{ID.output.count}} > 0" \
 (comparison, arithmetic, and, or, not, in, len); no quotes around references there. A step that uses the output of a \
 step that was left out is left out too.
 
