@@ -40,6 +40,8 @@ class Emitter:
         self.run_id = run_id
         self.is_listening = bool(listeners)
         self.wants_steps = on_step_complete is not None
+        self.is_calling = False
+        """Whether a listener is being called: then the run is in the middle of something."""
         self._clock = clock
         self._listeners = list(listeners)
         self._on_step_complete = on_step_complete
@@ -72,6 +74,7 @@ class Emitter:
 
     def _call(self, name: str, function: Callable[..., Any], *args: Any) -> None:
         context = self._context.copy()
+        was_calling, self.is_calling = self.is_calling, True
         try:
             returned = context.run(function, *args)
             if inspect.isawaitable(returned):
@@ -80,6 +83,8 @@ class Emitter:
                 task.add_done_callback(self._pending.discard)
         except BaseException as error:  # a listener must not be able to end the run, not even with SystemExit
             self._report(name, error)
+        finally:
+            self.is_calling = was_calling
 
     async def _wait_for(self, name: str, returned: Awaitable[Any]) -> None:
         try:

@@ -16,15 +16,19 @@ from planloom.engine.running_plan import RunningPlan
 from planloom.plan import events
 from planloom.plan.graph import graph_of
 from planloom.plan.issues import shorten
+from planloom.plan.model import Plan
 from planloom.plan.resolve import Scope
 from planloom.plan.results import RunResult, StepError, StepResult
-from planloom.plan.state import StepStatus
+from planloom.plan.state import END_STATUSES, StepStatus
 
 _END_EVENTS: Final = {
     StepStatus.FAILED: events.StepFailed,
     StepStatus.CANCELLED: events.StepCancelled,
     StepStatus.UNKNOWN: events.StepUnknown,
 }
+
+
+_BEGUN: Final = frozenset({StepStatus.READY, StepStatus.RUNNING, StepStatus.WAITING})
 
 
 class Ledger:
@@ -48,7 +52,8 @@ class Ledger:
         self._time = time
         self._began = time()
         self._began_at = began_at
-        self._planned_around: set[int] = set()
+        self._held_for: dict[int, int] = {}
+        """For each failed step that a way around is looked for, and each step that is held: the failed step."""
         self.replans = 0
         """Recovery plans that became part of the plan."""
 
@@ -72,7 +77,7 @@ class Ledger:
         if emitter.wants_steps:
             emitter.step_complete(record.to_result(step_id, self._began))
         if emitter.is_listening:
-            self._emit_end(step_id, record)
+            self._emit_end(position, step_id, record)
         return freed
 
     def skip(self, position: int, reason: str) -> list[int]:
@@ -85,21 +90,47 @@ class Ledger:
         self._emitter.emit(events.StepSkipped, step_id, reason, None)
         return freed
 
+    def changed_inputs(self, plan: Plan) -> set[str]:
+        """Return the names of the inputs that would have another value with `plan`."""
+        now, later = self.scope.inputs, {**plan.inputs, **self._inputs}
+        return {name for name in {*now, *later} if name not in now or name not in later or now[name] != later[name]}
+
     def grow(self) -> None:
         """Open records for the steps that the plan has got since."""
         self.scope.inputs = {**self._running.plan.inputs, **self._inputs}
         self.records.extend(Record() for _ in range(len(self._steps) - len(self.records)))
 
-    def forget(self, step_ids: Iterable[str]) -> None:
-        """Let nothing refer any more to what has become of steps that left the plan; others may get their ids."""
-        for step_id in step_ids:
+    def drop(self, positions: Iterable[int], error: StepError | None) -> None:
+        """Let nothing refer any more to what has become of steps that leave the plan; others may get their ids.
+
+        With an `error`, those that have begun end here for everybody, whatever their calls still do.
+        """
+        for position in positions:
+            record, step_id = self.records[position], self._steps[position].id
             self.scope.outputs.pop(step_id, None)
             self.scope.statuses.pop(step_id, None)
             self.scope.errors.pop(step_id, None)
             self.scope.skipped.discard(step_id)
+            self._held_for.pop(position, None)
+            if error is not None and self._schedule.statuses[position] in _BEGUN:
+                record.ended = self._time()
+                self._emitter.emit(events.StepCancelled, step_id, error, record.attempts, record.latency_ms)
 
-    def adopt(self, position: int, result: StepResult) -> None:
-        """Take over a step that an earlier run has finished. Nobody is told again."""
+    def adopt_all(self, finished: Mapping[str, StepResult]) -> None:
+        """Take over the steps that an earlier run has ended; what needs one that did not end well is skipped."""
+        adopted = [
+            position
+            for position, step in enumerate(self._steps)
+            if step.id in finished and finished[step.id].status in END_STATUSES
+        ]
+        for position in adopted:
+            self._adopt(position, finished[self._steps[position].id])
+        for position in adopted:
+            if self.records[position].status in _PAST and not self.has_ended_well(position):
+                self.doom(position)
+
+    def _adopt(self, position: int, result: StepResult) -> None:
+        """Take over a step. Nobody is told again."""
         record = self.records[position]
         record.adopted = result
         record.status = self.scope.statuses[result.step_id] = result.status
@@ -118,22 +149,24 @@ class Ledger:
         return record.status is StepStatus.SUCCEEDED or (record.status is StepStatus.SKIPPED and record.error is None)
 
     def is_held(self, position: int) -> bool:
-        """Whether a way around a failed step is still looked for."""
-        return position in self._planned_around
+        """Whether a way around is still looked for: for a step that failed, or for the one that a step is held for."""
+        return position in self._held_for
 
     def hold(self, position: int) -> None:
-        """Hold what would have needed a failed step, until it is known whether there is a way around."""
-        self._planned_around.add(position)
+        """Hold what would have needed a step that failed, or is held, until a way around is found, or none."""
+        failed = self._held_for.setdefault(position, position)
         for held in self._schedule.hold(position):
+            self._held_for[held] = failed
             self.records[held].status = StepStatus.HELD
-            self._emitter.emit(events.StepHeld, self._steps[held].id, self._steps[position].id)
+            self._emitter.emit(events.StepHeld, self._steps[held].id, self._steps[failed].id)
 
     def doom(self, position: int) -> None:
         """End everything that would have needed a step that did not succeed, and has not begun."""
-        self._planned_around.discard(position)
+        self._held_for.pop(position, None)
         name = shorten(self._steps[position].id)
         reason = f"skipped because `{name}` {_PAST[self.records[position].status]}"
         for doomed in self._schedule.doom(position):
+            self._held_for.pop(doomed, None)
             skipped = self.records[doomed]
             skipped.reason = reason
             skipped.error = StepError("skipped", "DependencyFailed", reason)
@@ -146,7 +179,7 @@ class Ledger:
         record.error = error
         self._schedule.move(position, status)
         self._close(position)
-        self._emit_end(step_id, record)
+        self._emit_end(position, step_id, record)
 
     def end_element(
         self, position: int, index: int, status: StepStatus, output: Any, error: StepError | None
@@ -162,7 +195,7 @@ class Ledger:
             element.scope = None
         parent.attempts += element.attempts
         parent.open_elements -= 1
-        self._emit_end(f"{self._steps[position].id}[{index}]", element)
+        self._emit_end(position, f"{self._steps[position].id}[{index}]", element)
         return None if parent.open_elements else parent.elements
 
     def _close(self, position: int) -> None:
@@ -177,9 +210,9 @@ class Ledger:
         if self._emitter.wants_steps:
             self._emitter.step_complete(record.to_result(step_id, self._began))
 
-    def _emit_end(self, step_id: str, record: Record) -> None:
+    def _emit_end(self, position: int, step_id: str, record: Record) -> None:
         emitter = self._emitter
-        if not emitter.is_listening or record.status is StepStatus.WAITING:
+        if not emitter.is_listening or record.status is StepStatus.WAITING or position in self._schedule.dropped:
             return
         if record.status is StepStatus.SUCCEEDED:
             emitter.emit(events.StepSucceeded, step_id, record.output, record.attempts, record.latency_ms)

@@ -7,7 +7,7 @@ in silence. What moves from step to step stands in `stepping.py`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -113,13 +113,19 @@ class Run:
 
     def stop(self, reason: StepError) -> None:
         """Start nothing more and ask every running call to end."""
-        assert self._stepping is not None
-        self._stepping.stop(reason)
+        self._end(lambda stepping: stepping.stop(reason))
 
     def drain(self, reason: StepError) -> None:
         """Start nothing more, and let running calls come to their end."""
+        self._end(lambda stepping: stepping.drain(reason))
+
+    def _end(self, end: Callable[[Stepping], None]) -> None:
+        """End the run now, or in the loop's next turn for a listener, which is called in the middle of something."""
         assert self._stepping is not None
-        self._stepping.drain(reason)
+        if self._emitter.is_calling:
+            asyncio.get_running_loop().call_soon(end, self._stepping)
+        else:
+            end(self._stepping)
 
     def _report_blocked(self, step_id: str, blocked_s: float) -> None:
         self._emitter.emit(events.LoopBlocked, step_id or None, blocked_s)

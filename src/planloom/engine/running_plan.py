@@ -7,16 +7,20 @@ stays at its position, dropped; the step that takes its place, even under the sa
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Set as AbstractSet
+from typing import TYPE_CHECKING, Any, Final
 
 from planloom.engine.slots import Slots, durations
 from planloom.plan.graph import graph_of
 from planloom.plan.model import Plan, Step
+from planloom.plan.results import StepError
 from planloom.plan.state import StepStatus
 from planloom.tools import Tool
 
 if TYPE_CHECKING:
     from planloom.engine.ledger import Ledger
+
+_LOST: Final = frozenset({StepStatus.FAILED, StepStatus.SKIPPED, StepStatus.CANCELLED})
 
 
 class RunningPlan:
@@ -66,27 +70,35 @@ class RunningPlan:
         ledger.grow()
         for dependency in sorted({position for positions in needed for position in positions if position < first}):
             status = self.schedule.statuses[dependency]
-            if status is StepStatus.HELD or ledger.is_held(dependency):
+            if ledger.is_held(dependency):
                 ledger.hold(dependency)
-            elif status in (StepStatus.FAILED, StepStatus.SKIPPED) and not ledger.has_ended_well(dependency):
+            elif status in _LOST and not ledger.has_ended_well(dependency):
                 ledger.doom(dependency)
         return [position for position in freed if self.schedule.statuses[position] is StepStatus.PENDING]
 
-    def drop(self, positions: Collection[int], ledger: Ledger) -> None:
-        """Take steps out of the plan; what comes in their place is added next."""
-        ledger.forget(self.ids(positions))
+    def drop(self, positions: Collection[int], ledger: Ledger, error: StepError | None = None) -> None:
+        """Take steps out of the plan; what takes their place is added next. Those that have begun get the `error`."""
+        ledger.drop(positions, error)
         self.schedule.drop(positions)
         self._position_of = None
 
-    def same_as(self, plan: Plan) -> set[str]:
-        """Return the ids of the steps that `plan` has unchanged, and whose needs it has unchanged too."""
-        wanted = {step.id: step for step in plan.steps}
+    def same_as(self, plan: Plan, changed_inputs: AbstractSet[str]) -> set[str]:
+        """Return the ids of the steps that `plan` has unchanged, and whose needs and inputs it has unchanged too."""
         kept: set[str] = set()
-        for step_id, position in self.position_of.items():  # a step arrives after those that it needs
-            step, other = self.steps[position], wanted.get(step_id)
-            if other is not None and _does(step) == _does(other) and kept.issuperset(step.needs()):
-                kept.add(step_id)
+        for place in graph_of(plan).order:  # what a step needs comes before it
+            step = plan.steps[place]
+            position = self.position_of.get(step.id)
+            if position is None or _does(self.steps[position]) != _does(step) or not kept.issuperset(step.needs()):
+                continue
+            if not changed_inputs or changed_inputs.isdisjoint(_inputs_of(step)):
+                kept.add(step.id)
         return kept
+
+
+def _inputs_of(step: Step) -> set[str]:
+    """Return the names of the inputs that a step refers to."""
+    operands = [operand for _, reference, _ in step.wiring().places() for operand in reference.operands]
+    return {str(operand.path[0]) for operand in operands if operand.facet == "inputs" and operand.path}
 
 
 def _does(step: Step) -> tuple[Any, ...]:

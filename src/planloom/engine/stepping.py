@@ -94,9 +94,7 @@ class Stepping:
             message = f"the run took longer than {settings.timeout_s:g} s"
             self._timers.after(settings.timeout_s, self.stop, StepError("timeout", "TimeoutError", message))
         if settings.finished:
-            for position, step in enumerate(self._steps):
-                if (result := settings.finished.get(step.id)) is not None:
-                    self._ledger.adopt(position, result)
+            self._ledger.adopt_all(settings.finished)
             self._is_plain = False
         self._advance(self._schedule.roots())
         self._pump()
@@ -127,7 +125,7 @@ class Stepping:
 
     def drain(self, reason: StepError) -> None:
         """Start nothing more, and let running calls come to their end. The first reason given is the run's."""
-        if self.stop_reason is not None:
+        if self.stop_reason is not None or self._finished.done():
             return
         self.stop_reason = reason
         self._is_whole = True
@@ -167,20 +165,21 @@ class Stepping:
         """Put the whole plan in the place of what arrived of it; steps that are the same stay as they are."""
         if self.stop_reason is not None:
             return
-        kept = self._running.same_as(plan)
+        kept = self._running.same_as(plan, self._ledger.changed_inputs(plan))
         gone = [position for step_id, position in self._running.position_of.items() if step_id not in kept]
-        self._running.drop(gone, self._ledger)
-        self._end_dropped(frozenset(gone))
+        error = StepError("cancelled", "CancelledError", "the whole plan does not have this step")
+        self._running.drop(gone, self._ledger, error)
+        self._end_dropped(frozenset(gone), error)
         self._is_whole = True
         self._go_on(self._running.add([step for step in plan.steps if step.id not in kept], plan, self._ledger))
         self._replans.resume()
         self._pump()
 
-    def _end_dropped(self, gone: AbstractSet[int]) -> None:
+    def _end_dropped(self, gone: AbstractSet[int], error: StepError) -> None:
         """End what steps that left the plan have begun."""
-        error = StepError("cancelled", "CancelledError", "the whole plan does not have this step")
+        self._replans.forget(gone)
         units = [unit for unit in self._backing_off if unit.position in gone]
-        self._cancel_waiting([*self._schedule.drop_queue(gone), *units], error)
+        self._cancel_waiting([*self._schedule.drop_queue(gone), *units, *self._waits.stop(gone)], error)
         self.calls.end_steps(gone)
 
     def _go_on(self, freed: list[int]) -> None:
@@ -331,8 +330,9 @@ class Stepping:
             self._finish_cut_off(attempt)
         elif failure is None:
             self._conclude(unit, StepStatus.SUCCEEDED, output=value)
-        elif failure.kind == "question":
-            self._waits.ask_question(unit, attempt.step_id, attempt.tool.name, failure.message)
+        elif failure.kind in ("question", "waiting"):
+            is_asked = failure.kind == "waiting"
+            self._waits.ask_question(unit, attempt.step_id, attempt.tool.name, failure.message, is_asked=is_asked)
         elif not self._try_again(attempt, failure):
             self._conclude(unit, StepStatus.FAILED, error=failure.to_error())
             if failure.kind == "budget":

@@ -145,7 +145,10 @@ class LiveCalls(Generic[Call]):
 
     def remove(self, call: Call) -> None:
         """Forget a call; nothing happens when it is not there."""
-        self._by_limit[call.timeout_s].pop(call, None)
+        try:  # this is hot, and suppress() is not free
+            self._by_limit[call.timeout_s].pop(call, None)
+        except KeyError:  # no call with this limit was ever added
+            return
 
     def clear(self) -> None:
         """Forget all calls."""

@@ -103,14 +103,18 @@ class Schedule:
 
     def enqueue_element(self, position: int, index: int) -> None:
         """Put one element of a running step into the queue."""
-        self.put_back(Unit(-self._remaining[position] if self.is_limited else 0.0, position, index))
+        if not self.is_limited:
+            self._ready.append(Unit(0.0, position, index))
+        else:
+            unit = Unit(-self._remaining[position], position, index)
+            heappush(self._queues[self._groups[position]] if self._groups else self._ungrouped, unit)
 
     def put_back(self, unit: Unit) -> None:
-        """Put a unit into the queue that has been there before, such as one whose back-off is over."""
-        if not self.is_limited:
-            self._ready.append(unit)
-        else:
-            heappush(self._queues[self._groups[unit.position]] if self._groups else self._ungrouped, unit)
+        """Put a unit into the queue that has been there before, such as one whose back-off is over.
+
+        It goes by the plan as it is now, which may have changed meanwhile.
+        """
+        self.enqueue_element(unit.position, unit.index)
 
     def take(self) -> Unit | None:
         """Return the next unit to start and give it a slot, or None when none is ready or no slot is free.
@@ -192,8 +196,11 @@ class Schedule:
         return self._spread(position, frozenset({_PENDING}), StepStatus.HELD)
 
     def held_by(self, position: int) -> list[int]:
-        """Return the descendants of a failed step that are held, nearest first."""
-        return self._behind(position, frozenset({StepStatus.HELD}))
+        """Return the descendants of a failed step that are held, or skipped for another failure, nearest first.
+
+        What was skipped needs the failed step too: it cannot stay in the plan when that one goes.
+        """
+        return self._behind(position, frozenset({StepStatus.HELD, StepStatus.SKIPPED}))
 
     def _spread(self, position: int, unfinished: AbstractSet[StepStatus], status: StepStatus) -> list[int]:
         behind = self._behind(position, unfinished)
@@ -207,7 +214,7 @@ class Schedule:
         pending = [position]
         for current in pending:  # grows while it is walked
             for dependent in self._dependents[current]:
-                if dependent not in found and self.statuses[dependent] in statuses:
+                if dependent not in found and self.statuses[dependent] in statuses and dependent not in self.dropped:
                     found[dependent] = None
                     pending.append(dependent)
         return list(found)
@@ -259,8 +266,16 @@ class Schedule:
             heapify(queue)
 
     def drop(self, positions: Iterable[int]) -> None:
-        """Take steps out of the plan that no step which stays depends on. Nothing that they still do counts."""
-        self.dropped.update(positions)
+        """Take steps out of the plan that no step which stays depends on. Nothing that they still do counts.
+
+        Those that have not begun never will: what a step that stays frees, holds or dooms is not among them.
+        """
+        for position in positions:
+            self.dropped.add(position)
+            if self.statuses[position] in (_PENDING, StepStatus.HELD):
+                self.move(position, StepStatus.CANCELLED)
+            if self._weights:
+                self._weights[position] = 0.0  # nobody goes first for the sake of a step that is gone
 
     def drop_queue(self, positions: AbstractSet[int] | None = None) -> list[Unit]:
         """Take all units, or those of some steps, out of the queue and return them in order: they are not to start."""
