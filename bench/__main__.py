@@ -23,7 +23,9 @@ QUESTIONS = (
     "threads",
     "arguments",
     "many_runs",
+    "journal",
     "strategies",
+    "streaming",
 )
 _HEAD = f"{'question':<70} {'floor':>9} {'planloom':>9} {'unit':<8} {'ratio':>7} {'bound':>8}  verdict"
 

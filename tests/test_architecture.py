@@ -18,13 +18,14 @@ MAY_IMPORT = {
     "tools": {"errors", "plan"},
     "models": {"errors", "plan"},
     "drawing": {"errors", "plan"},
+    "journal": {"errors", "plan"},
     "standard": {"errors", "plan", "tools", "models"},
-    "engine": {"errors", "plan", "tools"},
+    "engine": {"errors", "plan", "tools", "journal"},
     "planning": {"errors", "plan", "tools", "models", "engine"},
     "agent": {"errors", "plan", "tools", "models", "engine", "planning", "standard", "drawing"},
-    "analysis": {"errors", "plan", "tools", "drawing", "engine"},
+    "analysis": {"errors", "plan", "tools", "models", "drawing", "engine", "agent"},
     "testing": {"errors", "plan", "tools", "models", "engine"},
-    "cli": {"errors", "plan", "tools", "models", "drawing", "engine", "standard", "analysis"},
+    "cli": {"errors", "plan", "tools", "models", "drawing", "engine", "standard", "planning", "agent", "analysis"},
     "__main__": {"cli"},
 }
 # errors name the types they carry, which is not a dependency of the program

@@ -15,6 +15,11 @@
     │   └── ModelReplyError        what came is no reply: cut, malformed, refused, empty, at the length limit
     ├── BudgetExceededError        a run wants more than its budget allows: which bound, what is used, what was wanted
     ├── ReplanError                a failure that cannot be planned around: `.reason` says why
+    ├── JournalError               a journal or its artifacts cannot be read or written: what, where, why
+    │   ├── JournalCorruptError    what is stored is damaged, and more than a torn end
+    │   ├── RunNotFoundError       no run of this name is in the journal
+    │   ├── RunOwnedError          another process drives this run, or has taken it over
+    │   └── NotStorableError       a value that no codec can write down and read back
     ├── PlanValidationError        a plan has errors; `.issues` lists all of them
     │   ├── PlanFormatError        the text is not JSON, or holds no list of steps
     │   └── PlanCycleError         steps wait for each other; `.cycle` is the whole circle
@@ -311,6 +316,44 @@ class ReplanError(PlanloomError):
 
     def __reduce__(self) -> tuple[type[ReplanError], tuple[ReplanReason, str, tuple[Issue, ...]]]:
         return ReplanError, (self.reason, str(self), self.issues)
+
+
+class JournalError(PlanloomError):
+    """A journal, or an artifact beside it, cannot be read or written. The message names the file or server."""
+
+
+class JournalCorruptError(JournalError):
+    """What a journal holds is damaged by more than a torn end, so nothing may be decided from it."""
+
+
+class RunNotFoundError(JournalError):
+    """The journal holds no run of this name. `run_id` is the name."""
+
+    def __init__(self, run_id: str, where: str) -> None:
+        super().__init__(f"there is no run `{run_id}` in {where}\nhint: `planloom runs` lists those that are there")
+        self.run_id = run_id
+        self.where = where
+
+    def __reduce__(self) -> tuple[type[RunNotFoundError], tuple[str, str]]:
+        return RunNotFoundError, (self.run_id, self.where)
+
+
+class RunOwnedError(JournalError):
+    """A run belongs to another owner: it is alive, or it has taken the run over and this one may write no more.
+
+    `run_id` is the run. Nothing of what was refused is in the journal.
+    """
+
+    def __init__(self, run_id: str, message: str) -> None:
+        super().__init__(message)
+        self.run_id = run_id
+
+    def __reduce__(self) -> tuple[type[RunOwnedError], tuple[str, str]]:
+        return RunOwnedError, (self.run_id, str(self))
+
+
+class NotStorableError(JournalError):
+    """A value cannot be written down so that the same comes back. It stays usable in memory."""
 
 
 def _restored(kind: type[ModelError], message: str, state: dict[str, Any]) -> ModelError:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-BOUNDED = {"overhead", "makespan", "reading", "importing", "memory", "strategies"}
+BOUNDED = {"journal", "overhead", "makespan", "reading", "importing", "memory", "strategies", "streaming"}
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +35,9 @@ def bench(name):
         "threads",
         "arguments",
         "many_runs",
+        "journal",
         "strategies",
+        "streaming",
     ],
 )
 def test_a_benchmark_answers_its_question(name):
