@@ -6,11 +6,13 @@ import asyncio
 import contextvars
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from concurrent.futures import Future
 from contextlib import aclosing
 from typing import Any, TypeVar, Unpack
 
 from planloom.agent.answering import AnswerForm
 from planloom.agent.compare import STRATEGIES, Comparison, Strategy, StrategyRow, compare
+from planloom.agent.nesting import Nesting
 from planloom.agent.people import Answer, ApprovalKind, Approve, Approver
 from planloom.agent.react import MAX_STEPS, react
 from planloom.agent.session import Mode, Session
@@ -20,6 +22,7 @@ from planloom.engine.base import Clock
 from planloom.engine.execute import RunOptions, check_bounds, refuse_while_loading, stream_run
 from planloom.errors import ModelKeyError, UsageError
 from planloom.models import Model, default_models, resolve_model
+from planloom.models.paid import PaidModel
 from planloom.plan.budget import Account, Budget
 from planloom.plan.events import Event
 from planloom.plan.model import Plan
@@ -138,12 +141,16 @@ class Agent:
                 yield event
 
     async def plan(self, goal: str, *, inputs: dict[str, Any] | None = None) -> Plan:
-        """Return a valid plan for a goal, and run nothing. Raises as `create_plan`."""
+        """Return a valid plan for a goal, and run nothing.
+
+        Raises as `create_plan`, and `BudgetExceededError` when the budget has no room for a call of the planner.
+        """
         settings = self._resolved()
+        account = Account(settings.budget, Nesting.enter(None).account, guard=threading.Lock())
         return await create_plan(
             _checked_goal(goal),
             settings.toolbox,
-            model=settings.planner,
+            model=PaidModel(settings.planner, account),
             inputs=inputs,
             instructions=settings.instructions,
             max_mends=settings.max_mends,
@@ -156,15 +163,18 @@ class Agent:
         settings = self._resolved()
         options.setdefault("deps", settings.deps)
         options.setdefault("worker_model", settings.worker)
-        return await react(
-            _checked_goal(goal),
-            settings.toolbox,
-            model=settings.planner,
-            instructions=settings.instructions,
-            max_steps=max_steps,
-            account=account if account is not None else Account(settings.budget),
-            **options,
-        )
+        nesting = Nesting.enter(account)
+        account = Account(settings.budget, nesting.account, guard=threading.Lock()) if account is None else account
+        with nesting.of(account, nesting.ends_at):
+            return await react(
+                _checked_goal(goal),
+                settings.toolbox,
+                model=settings.planner,
+                instructions=settings.instructions,
+                max_steps=max_steps,
+                account=account,
+                **options,
+            )
 
     async def compare(
         self,
@@ -256,24 +266,34 @@ def _check_count(label: str, count: object, least: int) -> None:
 
 
 def _run_anywhere(work: Coroutine[Any, Any, _T]) -> _T:
-    """Run a coroutine to its end: on a loop of its own, and on a thread of its own where a loop runs already."""
+    """Run a coroutine to its end: on a loop of its own, and on a thread of its own where a loop runs already.
+
+    An interruption of the waiting thread, as by Ctrl-C in a notebook, cancels the coroutine and is raised once that
+    has ended.
+    """
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(work)
-    ended: list[_T] = []
-    failed: list[BaseException] = []
+    done: Future[_T] = Future()
+    tasks: list[asyncio.Task[_T]] = []
 
-    def run() -> None:
+    async def run() -> None:
+        task = asyncio.ensure_future(work)
+        tasks.append(task)
         try:
-            ended.append(asyncio.run(work))
+            done.set_result(await task)
         except BaseException as error:  # noqa: BLE001 - it goes on in the caller's thread
-            failed.append(error)
+            done.set_exception(error)
 
     context = contextvars.copy_context()
-    thread = threading.Thread(target=context.run, args=(run,), name="planloom-run-sync", daemon=True)
+    thread = threading.Thread(target=context.run, args=(asyncio.run, run()), name="planloom-run-sync", daemon=True)
     thread.start()
-    thread.join()
-    if failed:
-        raise failed[0]
-    return ended[0]
+    try:
+        return done.result()
+    except BaseException:
+        if not done.done() and tasks:
+            tasks[0].get_loop().call_soon_threadsafe(tasks[0].cancel)
+        raise
+    finally:
+        thread.join()

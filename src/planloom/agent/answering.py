@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from planloom.errors import ModelReplyError, UsageError
+from planloom.planning.joining import check_output_schema
 
 
 class Fitting(NamedTuple):
@@ -30,9 +31,11 @@ class AnswerForm:
 
         try:
             adapter = TypeAdapter[Any](output_type)
-            return cls(adapter.json_schema(), adapter)
+            schema = adapter.json_schema()
         except (PydanticSchemaGenerationError, PydanticUserError) as error:
             raise UsageError(f"output_type={output_type!r:.80} has no JSON Schema: {error}") from None
+        check_output_schema(schema)  # now, and not when everything has run
+        return cls(schema, adapter)
 
     def fit(self, value: Any) -> Fitting | None:
         """Return a plan's own answer in the wanted type, or None when it does not fit."""
@@ -40,7 +43,7 @@ class AnswerForm:
             return Fitting(value)
         try:
             return Fitting(self._adapter.validate_python(value))
-        except ValueError:
+        except Exception:  # noqa: BLE001 - a validator of the caller's type may raise anything
             return None
 
     def read(self, value: Any, model: str) -> Any:

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final
 
-from planloom.errors import UsageError
+from planloom.errors import BudgetExceededError, UsageError
 from planloom.plan.budget import Account
 
 MAX_DEPTH: Final = 3
@@ -24,6 +24,8 @@ class Nesting:
     depth: int
     account: Account | None
     """The account that pays along: that of the run which this goal is a step of, or one that the caller gave."""
+    ends_at: float | None = None
+    """When the time of the goal around this one is up, on the loop's clock."""
 
     @classmethod
     def enter(cls, given: Account | None) -> Nesting:
@@ -35,13 +37,21 @@ class Nesting:
                 f"agents are nested more than {MAX_DEPTH} deep\n"
                 "hint: give the inner agent tools of its own instead of other agents; does an agent call itself?"
             )
-        return cls(depth, given if given is not None or outer is None else outer.account)
+        if outer is None:
+            return cls(depth, given)
+        return cls(depth, outer.account if given is None else given, outer.ends_at)
 
     @contextmanager
-    def of(self, account: Account) -> Generator[None]:
-        """Let what runs inside be part of this goal, and spend from its account."""
-        token = _CURRENT.set(Nesting(self.depth, account))
+    def of(self, account: Account, ends_at: float | None) -> Generator[None]:
+        """Let what runs inside be part of this goal, spend from its account, and end when its time is up."""
+        token = _CURRENT.set(Nesting(self.depth, account, ends_at))
         try:
             yield
         finally:
             _CURRENT.reset(token)
+
+
+def refusal_of_outer() -> BudgetExceededError | None:
+    """Return what the account around this call, or one above it, has refused; None when there is still room."""
+    outer = _CURRENT.get()
+    return None if outer is None or outer.account is None else outer.account.refusal

@@ -71,12 +71,14 @@ class Approver:
         return await self.word(Approval("plan", _digest(plan.to_dict()), plan))
 
     async def word(self, approval: Approval) -> bool | None:
-        """Ask for a person's word; None when there is none."""
+        """Ask for a person's word; None when there is none. Raises `TypeError` for what is no word, such as "no"."""
         if self.ask is None:
             return None
         word = self.ask(approval)
         word = await word if inspect.isawaitable(word) else word
-        return None if word is None else bool(word)
+        if word is not None and not isinstance(word, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"`approve` gave {word!r:.80}; it returns True for yes, False for no, None for no answer")
+        return word
 
 
 class RunPerson:

@@ -102,6 +102,8 @@ def _check(goal: str, max_steps: int, options: RunOptions) -> None:
     unknown = options.keys() - RunOptions.__annotations__.keys()
     if unknown:
         raise TypeError(f"react() got an unexpected keyword argument {min(unknown)!r}")
+    if options.get("journal") is not None:
+        raise UsageError("the ReAct baseline keeps no journal\nhint: leave `journal` out, or run a plan")
     timeout_s: Any = options.get("timeout_s")
     if timeout_s is not None and (type(timeout_s) not in (int, float) or not 0 < timeout_s < math.inf):
         raise UsageError(f"timeout_s is a number of seconds above 0, or None for no limit; got {timeout_s!r}")

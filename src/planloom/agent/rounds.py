@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from planloom.agent.people import RunPerson
 from planloom.agent.settings import AgentSettings, GoalOptions
+from planloom.engine import orphans
 from planloom.engine.base import Hooks, ReplanRequest
 from planloom.engine.clock import SystemClock
 from planloom.engine.context import Supplies
@@ -32,9 +33,30 @@ from planloom.plan.results import RunResult, StepError, StepResult
 from planloom.plan.state import RunStatus, StepStatus
 from planloom.planning.recovery import Replanner
 
+_T = TypeVar("_T")
+
+
+class OutOfTime(Exception):  # noqa: N818 - it never leaves a goal
+    """The time of a goal is up; a `TimeoutError` may come from anywhere."""
+
+
+async def within(ends_at: float | None, phase: Awaitable[_T]) -> _T:
+    """Await what has no steps of its own until the loop's clock shows `ends_at`. Raises `OutOfTime`."""
+    limit = asyncio.timeout_at(ends_at)
+    try:
+        async with limit:
+            return await phase
+    except TimeoutError:
+        if limit.expired():
+            raise OutOfTime from None
+        raise
+
 
 class Rounds:
-    """Runs the plans of one goal. `worker` is what tools get, `workdir` is theirs in all rounds."""
+    """Runs the plans of one goal. `worker` is what tools get, `workdir` is theirs in all rounds.
+
+    `ends_at` is when the goal's time is up, on the loop's clock: until then a person may approve a plan.
+    """
 
     def __init__(
         self,
@@ -45,12 +67,14 @@ class Rounds:
         account: Account,
         worker: Model,
         workdir: Path,
+        ends_at: float | None = None,
     ) -> None:
         self._settings = settings
         self._options = options
         self._inputs = inputs
         self._emitter = emitter
         self._account = account
+        self._ends_at = ends_at
         self._supplies = Supplies(settings.deps, worker, workdir)
         self._person = RunPerson(settings.approver, settings.answer)
         self._loop = asyncio.get_running_loop()
@@ -74,11 +98,19 @@ class Rounds:
     async def run(
         self, plan: Plan, replanner: Replanner | None, finished: Mapping[str, StepResult] | None = None
     ) -> RunResult:
-        """Run a whole plan, once it is approved. `finished` are results of steps that are not run again."""
-        word = await self._approved(plan)
+        """Run a whole plan, once it is approved. Those of `finished` that ended well are not run again.
+
+        Raises `OutOfTime` when the time is up before there is a word.
+        """
+        known = finished or {}
+        kept = {step.id: known[step.id] for step in plan.steps if step.id in known and known[step.id].is_success}
+        try:
+            word = await within(self._ends_at, self._approved(plan))
+        except BaseException:  # also a cancellation: the plan that nobody has answered about is in the result
+            self._not_run(plan, None, kept)
+            raise
         if word is not True:
-            return self._not_run(plan, word)
-        kept = {step.id: finished[step.id] for step in plan.steps if step.id in finished} if finished else None
+            return self._not_run(plan, word, kept)
         self._start(plan, replanner, finished=kept)
         return await self._ended()
 
@@ -96,11 +128,27 @@ class Rounds:
         return await self._ended()
 
     async def abandon(self) -> None:
-        """End what was started early of a plan that did not come to be. Its steps have had no effect."""
+        """End what was started early of a plan that was rejected, and forget it: it has had no effect."""
+        if self._running is not None:
+            running, self._run, self._running = self._running, None, None
+            running.cancel()
+            try:
+                await asyncio.wait([running])
+            finally:
+                running.cancel()  # when this was cancelled too, it leaves at once
+                orphans.keep(running)
+
+    async def leave(self, reason: StepError) -> None:
+        """End a plan that will not arrive any more: let its early steps finish, and keep what they came to."""
+        if self._running is not None:
+            self.drain(reason)
+            await self._ended()
+
+    async def cancel(self) -> None:
+        """Cancel the round that is under way, and keep what its steps came to."""
         if self._running is not None:
             self._running.cancel()
-            await asyncio.wait([self._running])
-            self._run = self._running = None
+            await self._ended()
 
     def drain(self, reason: StepError) -> None:
         """Start nothing more in the round that is under way, and let what runs finish."""
@@ -164,13 +212,13 @@ class Rounds:
         self.is_waiting = self.is_waiting or word is None
         return word
 
-    def _not_run(self, plan: Plan, word: bool | None) -> RunResult:
+    def _not_run(self, plan: Plan, word: bool | None, kept: Mapping[str, StepResult]) -> RunResult:
         """Return the result of a plan that nobody allowed to run."""
         denied = StepError("denied", "Denied", "the plan was denied by a person")
         status, error = (RunStatus.WAITING, None) if word is None else (RunStatus.FAILED, denied)
-        known: Mapping[str, StepResult] = {} if self.result is None else self.result.steps
-        steps = {step.id: known.get(step.id) or StepResult(step.id, StepStatus.PENDING) for step in plan.steps}
-        self.result = RunResult(self._emitter.run_id, status, None, plan, steps, error=error)
+        steps = {step.id: kept.get(step.id) or StepResult(step.id, StepStatus.PENDING) for step in plan.steps}
+        replans = 0 if self.result is None else self.result.replans
+        self.result = RunResult(self._emitter.run_id, status, None, plan, steps, replans=replans, error=error)
         return self.result
 
     def _watched(self, replanner: Replanner) -> Callable[[ReplanRequest], Any]:

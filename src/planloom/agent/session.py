@@ -13,34 +13,36 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Awaitable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
 from planloom.agent.answering import AnswerForm
 from planloom.agent.nesting import Nesting
-from planloom.agent.rounds import Rounds, error_of
+from planloom.agent.rounds import OutOfTime, Rounds, error_of, within
 from planloom.agent.settings import AgentSettings, GoalOptions
 from planloom.engine.calls import GRACE_S
 from planloom.engine.clock import SystemClock
 from planloom.engine.emitter import Emitter, Listener
 from planloom.engine.execute import read_inputs
-from planloom.errors import BudgetExceededError, ModelError, PlanValidationError
+from planloom.errors import BudgetExceededError, MissingExtraError, ModelError, PlanValidationError, UsageError
 from planloom.models import ModelReply, ModelRequest
 from planloom.models.paid import PaidModel
 from planloom.plan import events
 from planloom.plan.budget import Account
-from planloom.plan.issues import Issue
+from planloom.plan.issues import Issue, shorten
 from planloom.plan.limits import DEFAULT_LIMITS
 from planloom.plan.model import MISSING, Plan
 from planloom.plan.results import RunResult, StepError
 from planloom.plan.state import RunStatus
-from planloom.planning.create import plan_with, validation_of
+from planloom.planning.create import Planned, plan_with, validation_of
 from planloom.planning.early import EarlySteps
-from planloom.planning.extending import extend_plan
+from planloom.planning.extending import extend_plan, finished_part
 from planloom.planning.joining import join
 from planloom.planning.prompts import compiler_messages, planner_messages
 from planloom.planning.recovery import Replanner
+from planloom.tools import Toolbox
 from planloom.tools.checks import validate_plan
 
 Mode = Literal["plan", "compile"]
@@ -80,25 +82,35 @@ class Session:
         workdir = options.get("workdir")
         self._given_workdir = None if workdir is None else Path(workdir).absolute()
         self._form = AnswerForm.of(settings.output_type)
+        self._replanner: Replanner | None = None
 
     # ---- the goal as a whole --------------------------------------------------------------------------
 
     async def execute(self) -> RunResult:
         """Reach the goal and return the result. Raises what keeps a plan from being there: see `Agent.run`."""
-        loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
         self._began = loop.time()
         self._began_at = datetime.fromtimestamp(self._clock.now(), UTC)
         self._task = asyncio.current_task()
         self._cancelled_before = self._task.cancelling() if self._task is not None else 0
         self._limit_s, self._limit_error = self._time_limit()
+        self._ends_at = None if self._limit_s is None else self._began + self._limit_s
         workdir = self._given_workdir or Path(tempfile.mkdtemp(prefix="planloom-"))
         self._rounds = Rounds(
-            self._settings, self._options, self._inputs, self._emitter, self._account, self._worker, workdir
+            self._settings,
+            self._options,
+            self._inputs,
+            self._emitter,
+            self._account,
+            self._worker,
+            workdir,
+            self._ends_at,
         )
-        timer = None if self._limit_s is None else loop.call_later(self._limit_s, self._time_is_up)
+        timer = None if self._ends_at is None else loop.call_at(self._ends_at, self._time_is_up)
         self._emitter.emit(events.RunStarted, None, self._goal, 0)
         try:
-            with self._nesting.of(self._account):
+            with self._nesting.of(self._account, self._ends_at):
                 return await self._finish(*await self._outcome())
         finally:
             if timer is not None:
@@ -111,15 +123,15 @@ class Session:
         try:
             return await self._reach()
         except asyncio.CancelledError:
-            if self._task is None or self._task.cancelling() <= self._cancelled_before:
-                raise
+            if self._task is None or self._task.cancelling() != self._cancelled_before + 1:
+                raise  # not this goal's own, or the second one, which leaves at once
             self._task.uncancel()  # the cancellation becomes the result's status, as in a run
             return RunStatus.CANCELLED, None, None
         except BudgetExceededError as exceeded:
             return RunStatus.FAILED, None, error_of("budget", exceeded)
-        except TimeoutError:
+        except OutOfTime:
             return RunStatus.FAILED, None, self._out_of_time()
-        except ModelError as failure:
+        except (ModelError, MissingExtraError, UsageError) as failure:
             if self._rounds.result is None:
                 raise
             return RunStatus.FAILED, self._rounds.result.answer, error_of("model", failure)
@@ -155,7 +167,7 @@ class Session:
             self._emitter.run_id,
             status,
             answer,
-            plan if plan.goal else dataclasses.replace(plan, goal=self._goal),
+            dataclasses.replace(plan, goal=plan.goal or self._goal, inputs={**plan.inputs, **self._inputs}),
             {} if last is None else last.steps,
             self._account.usage(),
             0 if last is None else last.replans,
@@ -179,6 +191,7 @@ class Session:
             validate_plan(plan, self._settings.toolbox, inputs=self._inputs, limits=self._limits)
             return await self._rounds.run(plan, self._make_replanner())
         if after is not None:
+            _refuse_unknown_tools(after, self._settings.toolbox)
             plan = await self._within(self._extend(after, ""))
             return await self._rounds.run(plan, self._make_replanner(), after.steps)
         return await self._plan_and_run()
@@ -198,6 +211,15 @@ class Session:
 
         try:
             plan = await self._within(self._create(on_piece))
+        except BudgetExceededError as exceeded:
+            await self._rounds.leave(error_of("budget", exceeded))
+            raise
+        except OutOfTime:
+            await self._rounds.leave(self._out_of_time())
+            raise
+        except asyncio.CancelledError:
+            await self._rounds.cancel()
+            raise
         except BaseException:
             await self._rounds.abandon()
             raise
@@ -218,17 +240,16 @@ class Session:
             inputs=self._inputs,
             max_mends=settings.max_mends,
             review=dataclasses.replace(
-                validation_of(tools, self._inputs), on_piece=on_piece, on_mending=self._tell_mending
+                validation_of(tools, self._inputs, self._limits), on_piece=on_piece, on_mending=self._tell_mending
             ),
         )
-        mends = tuple(mend.message for mend in planned.mends)
-        self._emitter.emit(events.PlanCreated, None, planned.plan, planned.rounds, mends)
+        self._tell_created(planned)
         return planned.plan
 
     async def _extend(self, earlier: RunResult, missing: str) -> Plan:
         """Ask for more steps behind those of an earlier round, or of an earlier run."""
         self._emitter.emit(events.PlanningStarted, None, self._goal, self._mode, self._planner.name)
-        plan = await extend_plan(
+        planned = await extend_plan(
             self._goal,
             self._settings.toolbox,
             self._planner,
@@ -240,27 +261,32 @@ class Session:
             max_mends=self._settings.max_mends,
             on_event=self._emitter.emit,
         )
-        self._emitter.emit(events.PlanCreated, None, plan, 0, ())
-        return plan
+        self._tell_created(planned)
+        return planned.plan
+
+    def _tell_created(self, planned: Planned) -> None:
+        mends = tuple(mend.message for mend in planned.mends)
+        self._emitter.emit(events.PlanCreated, None, planned.plan, planned.rounds, mends)
 
     def _tell_mending(self, number: int, issues: Sequence[Issue]) -> None:
         self._emitter.emit(events.PlanMending, None, number, tuple(issues))
 
     def _make_replanner(self) -> Replanner | None:
+        """Return the replanner of this goal: one for all rounds, so that `max_replans` bounds them together."""
         settings = self._settings
-        if self._mode == "compile":
-            return None
-        return Replanner(
-            self._goal,
-            settings.toolbox,
-            self._planner,
-            max_replans=settings.max_replans,
-            account=self._account,
-            inputs=self._inputs,
-            instructions=settings.instructions,
-            max_mends=settings.max_mends,
-            on_event=self._emitter.emit,
-        )
+        if self._replanner is None and self._mode == "plan":
+            self._replanner = Replanner(
+                self._goal,
+                settings.toolbox,
+                self._planner,
+                max_replans=settings.max_replans,
+                account=self._account,
+                inputs=self._inputs,
+                instructions=settings.instructions,
+                max_mends=settings.max_mends,
+                on_event=self._emitter.emit,
+            )
+        return self._replanner
 
     # ---- answering ------------------------------------------------------------------------------------
 
@@ -290,11 +316,15 @@ class Session:
     # ---- time and money -------------------------------------------------------------------------------
 
     def _time_limit(self) -> tuple[float | None, Literal["wall_s", "timeout_s"]]:
-        budget = None if self._settings.budget is None else self._settings.budget.wall_s
+        """Return how many seconds there are, and whose bound that is; a goal ends with the one it is part of."""
+        bound = None if self._settings.budget is None else self._settings.budget.wall_s
+        if (outer := self._nesting.ends_at) is not None:
+            left_s = max(0.0, outer - self._began)
+            bound = left_s if bound is None else min(bound, left_s)
         timeout_s = self._options.get("timeout_s")
-        if timeout_s is not None and (budget is None or timeout_s < budget):
+        if timeout_s is not None and (bound is None or timeout_s < bound):
             return timeout_s, "timeout_s"
-        return budget, "wall_s"
+        return bound, "wall_s"
 
     def _out_of_time(self) -> StepError:
         limit_s = self._limit_s or 0.0
@@ -309,12 +339,19 @@ class Session:
         else:
             self._rounds.stop(self._out_of_time())
 
-    async def _within(self, phase: Awaitable[_T]) -> _T:
-        """Await a phase without steps of its own, within the time that is left. Raises `TimeoutError`."""
-        async with asyncio.timeout_at(None if self._limit_s is None else self._began + self._limit_s):
-            return await phase
+    def _within(self, phase: Awaitable[_T]) -> Awaitable[_T]:
+        """Await a phase without steps of its own, within the time that is left. Raises `OutOfTime`."""
+        return within(self._ends_at, phase)
 
     def _model_called(self, request: ModelRequest, reply: ModelReply) -> None:
+        """Tell of a reply. A tool on a thread of its own may have asked; events come from the loop alone."""
+        if threading.get_ident() == self._thread:
+            self._tell_call(request, reply)
+        else:
+            with suppress(RuntimeError):  # the loop is closed: a call that was left behind still asks
+                self._loop.call_soon_threadsafe(self._tell_call, request, reply)
+
+    def _tell_call(self, request: ModelRequest, reply: ModelReply) -> None:
         usage = reply.usage
         self._emitter.emit(
             events.ModelCalled,
@@ -328,3 +365,13 @@ class Session:
             reply.tries,
             usage.estimated,
         )
+
+
+def _refuse_unknown_tools(earlier: RunResult, tools: Toolbox) -> None:
+    """Raise `UsageError` when a finished step of an earlier run used a tool that this agent does not have."""
+    for step in finished_part(earlier.plan, earlier.steps).steps:
+        if step.tool not in tools:
+            raise UsageError(
+                f"`after` holds the step `{shorten(step.id)}` of the tool `{shorten(step.tool)}`, which this agent "
+                "does not have\nhint: give the agent that tool too, or hand the output on as one of `inputs`"
+            )

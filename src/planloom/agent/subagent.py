@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from planloom.errors import PlanloomError, StillWaiting
+from planloom.agent.nesting import refusal_of_outer
+from planloom.errors import BudgetExceededError, PlanloomError, StillWaiting
 from planloom.plan.results import RunResult
 from planloom.plan.state import RunStatus
 from planloom.tools import Tool
+from planloom.tools.facts import MAXIMUM_SECONDS
 
 if TYPE_CHECKING:
     from planloom.agent.agent import Agent
 
 SUBAGENT_TIMEOUT_S: Final = 3_600.0
-"""How long one goal of an agent inside a plan may take, unless its budget bounds `wall_s`."""
+"""How long one goal of an agent inside a plan may take; when its budget bounds `wall_s`, how long what runs then may
+still take to finish."""
 
 
 def make_tool(agent: Agent, name: str, description: str) -> Tool:
@@ -22,6 +25,9 @@ def make_tool(agent: Agent, name: str, description: str) -> Tool:
 
     async def reach(goal: str) -> Any:
         result = await agent.run(goal)
+        if result.error is not None and result.error.kind == "budget" and (refusal := refusal_of_outer()) is not None:
+            # not this agent's own bound: the run around it has nothing left to spend
+            raise BudgetExceededError(refusal.limit, refusal.bound, refusal.used, refusal.wanted)
         _raise_unless_done(name, result)
         return result.to_dict()["answer"]
 
@@ -36,7 +42,7 @@ def make_tool(agent: Agent, name: str, description: str) -> Tool:
         open_world=any(tool.open_world for tool in tools),
         calls_model=True,
         retries=0,
-        timeout_s=agent.wall_s or SUBAGENT_TIMEOUT_S,
+        timeout_s=min((agent.wall_s or 0.0) + SUBAGENT_TIMEOUT_S, MAXIMUM_SECONDS),
     )
 
 

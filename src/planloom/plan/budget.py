@@ -87,6 +87,7 @@ class Account:
         self._has_unknown_cost = False
         self._reserved_tokens = 0
         self._open: set[Reservation] = set()
+        self._refusal: BudgetExceededError | None = None
         self._guard: AbstractContextManager[Any] = nullcontext() if guard is None else guard
         if parent is not None:
             self._guard = parent._guard
@@ -110,6 +111,11 @@ class Account:
         """How many model calls are reserved and not settled."""
         return len(self._open)
 
+    @property
+    def refusal(self) -> BudgetExceededError | None:
+        """What this account, or one above it, has refused last because of its own bound; None when nothing was."""
+        return next((account._refusal for account in self._chain() if account._refusal is not None), None)
+
     def is_within(self, other: Account) -> bool:
         """Whether what is spent here is spent in `other` too: it is this account, or one above it."""
         return any(account is other for account in self._chain())
@@ -122,7 +128,11 @@ class Account:
         reservation = Reservation(input_tokens + output_limit, cost_usd or 0.0)
         with self._guard:
             for account in self._chain():
-                account._check_room(reservation.tokens, cost_usd)
+                try:
+                    account._check_room(reservation.tokens, cost_usd)
+                except BudgetExceededError as error:
+                    account._refusal = error
+                    raise
             for account in self._chain():
                 account.model_calls += 1
                 account._reserved_tokens += reservation.tokens
@@ -172,7 +182,8 @@ class Account:
             for account in self._chain():
                 bound, used = account._count_of(limit)
                 if bound is not None and used + 1 > bound:
-                    raise BudgetExceededError(limit, bound, used, 1)
+                    account._refusal = BudgetExceededError(limit, bound, used, 1)
+                    raise account._refusal
             for account in self._chain():
                 if limit == "steps":
                     account.steps += 1

@@ -5,7 +5,7 @@ Rule: what stays in the plan is never changed by what is added to it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 from planloom.models import Model, Purpose
@@ -31,8 +31,9 @@ Emit = Callable[..., None]
 class PlanChange:
     """Steps that are to join a running or finished plan: what they are checked against, and how they are asked for.
 
-    `replaced` are the ids of the steps that they take the place of, none when they only add to it. A draft is checked
-    on the merged plan, once.
+    `replaced` are the ids of the steps that they take the place of, none when they only add to it. `coming` are ids of
+    failed steps that will be planned anew in their turn, so that new steps may need them. A draft is checked on the
+    merged plan, once.
     """
 
     def __init__(
@@ -43,6 +44,8 @@ class PlanChange:
         tools: Toolbox,
         inputs: Mapping[str, Any],
         emit: Emit | None = None,
+        *,
+        coming: Collection[str] = (),
     ) -> None:
         self._plan = plan
         self._gone = frozenset(replaced)
@@ -50,6 +53,7 @@ class PlanChange:
         self.tools = tools
         self._inputs = inputs
         self._emit = emit
+        self._coming = frozenset(coming)
         self._kept = sum(1 for step in plan.steps if step.id not in self._gone)
         self._checked: tuple[Plan, Plan, list[Issue]] | None = None
 
@@ -75,7 +79,8 @@ class PlanChange:
 
     def _lost(self) -> frozenset[str]:
         """Return the ids of steps that stay and will never have an output; others may fail while the model thinks."""
-        return frozenset(name for name in self._steps if name not in self._gone and _is_lost(self._steps, name))
+        may_come = self._gone | self._coming
+        return frozenset(name for name in self._steps if name not in may_come and _is_lost(self._steps, name))
 
     def _merged(self, recovery: Plan) -> tuple[Plan, list[Issue]]:
         if self._checked is None or self._checked[0] is not recovery:

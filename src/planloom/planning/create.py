@@ -12,6 +12,7 @@ from planloom.errors import ModelReplyError, PlanFormatError, PlanValidationErro
 from planloom.models import Message, Model, ModelReply, ModelRequest, Purpose, resolve_model
 from planloom.models.paid import streaming
 from planloom.plan.issues import Issue, has_errors
+from planloom.plan.limits import DEFAULT_LIMITS, Limits
 from planloom.plan.model import MISSING, Plan, Step
 from planloom.planning.mechanical import mend_mechanically
 from planloom.planning.mends import Mend
@@ -144,10 +145,10 @@ async def plan_with(
     return Planned(draft if draft.goal else dataclasses.replace(draft, goal=goal), mends, rounds)
 
 
-def validation_of(tools: Toolbox, inputs: Mapping[str, Any] | None) -> Review:
+def validation_of(tools: Toolbox, inputs: Mapping[str, Any] | None, limits: Limits = DEFAULT_LIMITS) -> Review:
     """Return the review of a plan that stands by itself."""
     return Review(
-        lambda plan: find_issues(plan, tools, inputs=inputs),
+        lambda plan: find_issues(plan, tools, inputs=inputs, limits=limits),
         lambda plan, issues: mend_mechanically(plan, issues, tools),
     )
 

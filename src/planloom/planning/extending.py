@@ -11,7 +11,7 @@ from planloom.plan.amendment import merge_recovery
 from planloom.plan.model import MISSING, Plan
 from planloom.plan.results import StepResult
 from planloom.planning.changing import Emit, PlanChange
-from planloom.planning.create import MAX_MENDS
+from planloom.planning.create import MAX_MENDS, Planned
 from planloom.planning.prompts import PLANNER, extend_message, with_tools
 from planloom.tools import Toolbox
 
@@ -34,9 +34,10 @@ async def extend_plan(
     instructions: str = "",
     max_mends: int = MAX_MENDS,
     on_event: Emit | None = None,
-) -> Plan:
+) -> Planned:
     """Ask for the steps that `goal` still needs behind those of `plan` that ended well; return the whole plan.
 
+    `mends` and `rounds` of what is returned say how the new steps came about; the pointers are theirs.
     `missing` says what the outputs so far cannot answer. New steps may refer to finished ones by id and never change
     them. Raises `PlanValidationError` with the issues that are left after `max_mends` rounds, and `ModelError`.
     """
@@ -47,4 +48,5 @@ async def extend_plan(
         extend_message(goal, base, steps, inputs or {}, missing),
     )
     planned = await change.ask(model, messages, "plan", goal=goal, max_mends=max_mends)
-    return dataclasses.replace(merge_recovery(base, (), planned.plan), goal=goal)
+    whole = dataclasses.replace(merge_recovery(base, (), planned.plan), goal=goal)
+    return dataclasses.replace(planned, plan=whole)

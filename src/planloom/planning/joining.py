@@ -93,6 +93,11 @@ async def join(
     return await _join_value(model, request, form, is_last=is_last)
 
 
+def check_output_schema(schema: Mapping[str, Any]) -> None:
+    """Raise `UsageError` for what `join` could not take as `output_schema`."""
+    _Form(schema)
+
+
 async def _join_text(
     model: Model, request: ModelRequest, on_text: Callable[[str], None] | None, *, is_last: bool
 ) -> Joined:

@@ -7,7 +7,7 @@ tell data from instructions, and is bounded, however many steps there are and wh
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from planloom.plan.graph import graph_of
@@ -108,6 +108,8 @@ that were waiting for it. The same JSON form as a plan: {"steps": [...], "answer
 - Do what the broken part was for in another way: another tool, other arguments, other sources. Do not write the \
 failed call again as it was; that is refused.
 - Steps of the broken part that are not the cause must be written again too, or they are gone.
+- A step with "for_each" that failed for some elements: write it for all elements again. Those that have finished are \
+not run again when their args stay the same.
 - Steps outside the broken part stay as they are, finished or running. Use their outputs by reference, \
 {{ID.output...}}; do not repeat them.
 - Ids: new ones, or those of the broken part; never the id of a step that stays.
@@ -193,15 +195,18 @@ def replan_message(
     *,
     inputs: Mapping[str, Any] | None = None,
     earlier: Sequence[str] = (),
+    coming: Collection[str] = (),
 ) -> str:
     """Return the user message that asks for a recovery plan: states, shapes and short values, never whole outputs.
 
     `broken` are the ids of the broken part, the failed step first; `earlier` says in one line each what failed before.
+    `coming` are ids of other failed steps, which will be planned anew in their turn.
     """
     part = set(broken)
     kept = [position for position, step in enumerate(plan.steps) if step.id not in part]
     useful = (plan.steps[position] for position in _most_useful(plan, part, kept))
-    staying = _listed((_step_line(step, results.get(step.id)) for step in useful), len(kept), "steps")
+    lines = (_step_line(step, results.get(step.id), is_coming=step.id in coming) for step in useful)
+    staying = _listed(lines, len(kept), "steps")
     by_id = {step.id: step for step in plan.steps if step.id in part}
     lines = (show_value(by_id[name].to_dict(), MAX_STEP_CHARS) for name in broken if name in by_id)
     answer = "none; it is written from the outputs" if plan.answer is MISSING else show_value(plan.answer, 1_000)
@@ -256,8 +261,10 @@ def _most_useful(plan: Plan, part: set[str], kept: Sequence[int]) -> list[int]:
     return sorted(kept, key=rank)
 
 
-def _step_line(step: Step, result: StepResult | None) -> str:
+def _step_line(step: Step, result: StepResult | None, *, is_coming: bool = False) -> str:
     status = "pending" if result is None else result.status.value
+    if is_coming:
+        status = "failed, is written anew next; it may be needed by its id"
     line = f"- {step.id} ({shorten(step.tool)}, {status}): {show_value(shorten(step.description, 120))}"
     if result is not None and result.status is StepStatus.SUCCEEDED:
         line += f", output: {show_value(result.output)}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, Protocol, cast
 
+from planloom.engine.replans import NEVER_REPLANNED
 from planloom.errors import (
     BudgetExceededError,
     MissingExtraError,
@@ -148,12 +149,16 @@ class Replanner:
         self._emit = on_event
         self._known: set[str] = set()
         self._earlier: list[str] = []
+        self._refused: set[str] = set()
+        """Failed steps that were not planned around: a run asks about each failure once, one after another."""
 
     async def __call__(self, request: RecoveryRequest) -> Plan:
         """Return a valid recovery plan, the replacing steps alone. Raises `ReplanError` and nothing else of its own."""
-        self._count(request)
         steps = request.steps
-        change = PlanChange(request.plan, request.held, steps, self._tools, self._inputs, self._emit)
+        self._refused.add(request.failed)  # until there is a recovery plan for it
+        self._count(request)
+        coming = [name for name, result in steps.items() if name not in self._refused and _will_be_asked(result)]
+        change = PlanChange(request.plan, request.held, steps, self._tools, self._inputs, self._emit, coming=coming)
         self._known.add(fingerprint(change.replaced_steps))
         message = replan_message(
             self._goal,
@@ -163,6 +168,7 @@ class Replanner:
             request.error,
             inputs=self._inputs,
             earlier=tuple(self._earlier),
+            coming=coming,
         )
         self._earlier.append(failure_line(request.failed, steps.get(request.failed), request.error))
         try:
@@ -175,6 +181,7 @@ class Replanner:
         except (ModelError, MissingExtraError, UsageError) as error:
             raise ReplanError("model", f"the planner could not give a recovery plan: {error}") from error
         self._known.add(_refuse_same(planned.plan, request.plan, self._known))
+        self._refused.discard(request.failed)
         return planned.plan
 
     def _count(self, request: RecoveryRequest) -> None:
@@ -210,6 +217,11 @@ def _failure_of(plan: Plan, steps: Mapping[str, StepResult], failed: str) -> Ste
             f"step `{failed}` {status}, so there is no failure to plan around\nhint: failed steps: {shown}"
         )
     return result.error
+
+
+def _will_be_asked(result: StepResult) -> bool:
+    """Whether a step has failed in a way that a run asks about, in its turn."""
+    return result.status is StepStatus.FAILED and result.error is not None and result.error.kind not in NEVER_REPLANNED
 
 
 def _refuse_same(recovery: Plan, plan: Plan, known: set[str]) -> str:
