@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from planloom.agent.compare import Comparison
     from planloom.agent.people import Approval, Approver
     from planloom.agent.react import react
-    from planloom.engine.execute import execute_plan, stream_plan
+    from planloom.engine.execute import execute_plan, resume_run, stream_plan
     from planloom.errors import (
         ArgumentsError,
         BudgetExceededError,
@@ -71,7 +71,7 @@ _HOMES = {
     "planloom.agent.compare": ("Comparison",),
     "planloom.agent.people": ("Approval", "Approver"),
     "planloom.agent.react": ("react",),
-    "planloom.engine.execute": ("execute_plan", "stream_plan"),
+    "planloom.engine.execute": ("execute_plan", "resume_run", "stream_plan"),
     "planloom.errors": (
         "ArgumentsError",
         "BudgetExceededError",
@@ -149,6 +149,7 @@ __all__ = [
     "load_toolbox",
     "react",
     "replan",
+    "resume_run",
     "stream_plan",
     "tool",
     "topological_waves",

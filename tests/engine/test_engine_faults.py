@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from engine_cases import run, sleeper, tool_of
 
-from planloom import UsageError, execute_plan
+from planloom import execute_plan
 from planloom.engine.ledger import Ledger
 from planloom.engine.stepping import Stepping
 from planloom.plan.schedule import Schedule
@@ -21,10 +21,10 @@ PLAN = PlanBuilder().step("a", "work").step("b", "work", after=["a"]).build()
     ("where", "name"),
     [
         (Ledger, "succeed"),
-        (Stepping, "_advance"),
+        (Stepping, "_start_directly"),
         (Schedule, "release"),
         (Stepping, "_start"),
-        (Stepping, "_try_again"),
+        (Stepping, "_set_aside"),
     ],
     ids=lambda value: getattr(value, "__name__", value),
 )
@@ -35,12 +35,12 @@ def test_a_fault_is_raised(where: type, name: str, monkeypatch: pytest.MonkeyPat
 
     def broken(self: Any, *args: Any, **options: Any) -> Any:
         calls.append(1)
-        if len(calls) == (1 if name == "_try_again" else 2):
+        if len(calls) == (1 if name in ("_set_aside", "_start_directly") else 2):
             raise ZeroDivisionError("a fault of the engine")
         return real(self, *args, **options)
 
     monkeypatch.setattr(where, name, broken)
-    work = ScriptedTool("work", [ConnectionError("x")] if name == "_try_again" else (), takes_s=1, read_only=True)
+    work = ScriptedTool("work", [ConnectionError("x")] if name == "_set_aside" else (), takes_s=1, read_only=True)
     clock = VirtualClock()
 
     async def main() -> None:
@@ -68,12 +68,6 @@ def test_unknown_options() -> None:
     """A misspelt option is named."""
     with pytest.raises(TypeError, match="unexpected keyword argument 'max_concurency'"):
         run(PLAN, sleeper(), max_concurency=4)
-
-
-def test_a_journal_is_refused() -> None:
-    """What this version does not have is said, not ignored."""
-    with pytest.raises(UsageError, match="keeps no journal"):
-        run(PLAN, sleeper(), journal="runs.db")
 
 
 def test_short_words_for_long_results() -> None:

@@ -195,7 +195,7 @@ def test_a_replanner_that_has_spent_the_budget() -> None:
 
 
 def test_spent_while_others_wait_back_off_and_arrive() -> None:
-    """None of them starts any more, and the run does not wait for them."""
+    """None of them starts any more; the plan is let arrive, so that the result says what became of each step."""
 
     async def ask() -> None:
         raise AskPerson("which?")
@@ -209,7 +209,7 @@ def test_spent_while_others_wait_back_off_and_arrive() -> None:
     )
     check_spent(live, result, 3, used)
     assert {"q": "cancelled", "f": "cancelled", "a": "succeeded", "b": "cancelled"} == statuses(result)
-    assert 1.0 == live.ended_at_s
+    assert 5.0 == live.ended_at_s
 
 
 @pytest.mark.parametrize("at_s", [2.0, 5.0])

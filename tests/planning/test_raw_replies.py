@@ -84,3 +84,4 @@ def test_a_failure_is_planned_around(tmp_path: Path) -> None:
     result = asyncio.run(main())
     assert ("succeeded", "Sent.", 1) == (result.status, result.answer, result.replans)
     assert "Biggest share price losers today: AMD and Microsoft" == called[-1]
+    assert ["AAPL", "AMD", "AMD.O", "MSFT", "NVDA"] == sorted(called[:-1])  # nothing that had finished ran again

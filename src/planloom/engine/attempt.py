@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from planloom.engine.failures import Failure
@@ -31,6 +31,8 @@ class Record:
     scope: Scope | None = None
     """Of an element: the run's values with its item and index."""
     elements: list[Record] | None = None
+    items: Sequence[Any] = ()
+    """Of a step with `for_each`: what it runs for."""
     adopted: StepResult | None = None
     """Of a step that an earlier run has finished: its result."""
     open_elements = 0

@@ -26,8 +26,9 @@ Listener = Callable[[Event], Any]
 class Emitter:
     """Numbers events and hands them to listeners; calls `on_step_complete` once per step.
 
-    `is_listening` is False when nobody listens, so that the run does not even build events. Listeners see the
-    context variables of whoever made the emitter, never those that a tool has set.
+    `last_seq` is the number of the last event of an earlier process. `is_listening` is False when nobody listens, so
+    that the run does not even build events. Listeners see the context variables of whoever made the emitter, never
+    those that a tool has set.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Emitter:
         clock: Clock,
         listeners: Sequence[Listener],
         on_step_complete: Callable[..., Any] | None,
+        last_seq: int = 0,
     ) -> None:
         self.run_id = run_id
         self.is_listening = bool(listeners)
@@ -47,7 +49,7 @@ class Emitter:
         self._on_step_complete = on_step_complete
         self._takes_id = on_step_complete is not None and _positional_count(on_step_complete) >= 2
         self._context = contextvars.copy_context()
-        self._seq = 0
+        self._seq = last_seq
         self._pending: set[asyncio.Task[None]] = set()
         self._reported: set[str] = set()
 

@@ -16,6 +16,18 @@ from planloom.engine.base import Clock, MakeWorkers
 from planloom.engine.clock import SystemClock
 from planloom.engine.context import Supplies
 from planloom.engine.emitter import Emitter, Listener
+from planloom.engine.journaled import (
+    NO_WORDS,
+    JournalLike,
+    RunBook,
+    Words,
+    effects_of,
+    finished_result,
+    new_book,
+    read_history,
+    settled,
+    taken_over,
+)
 from planloom.engine.run import Run
 from planloom.engine.settings import RunSettings
 from planloom.engine.threads import ThreadWorkers
@@ -25,7 +37,8 @@ from planloom.errors import UsageError
 from planloom.plan.events import Event, StepProgress
 from planloom.plan.limits import DEFAULT_LIMITS, Limits
 from planloom.plan.model import Plan, PlanLike
-from planloom.plan.results import RunResult
+from planloom.plan.results import RunResult, StepResult
+from planloom.plan.state import RunStatus
 from planloom.plan.values import OutputError, normalise_output
 from planloom.tools import Toolbox
 from planloom.tools.checks import validate_plan
@@ -41,7 +54,7 @@ class RunOptions(TypedDict, total=False):
     on_step_complete: Callable[..., Any] | None
     max_concurrency: int | None
     deps: Any
-    journal: None
+    journal: JournalLike | None
     on_event: Listener | None
     worker_model: Any
     workdir: str | os.PathLike[str] | None
@@ -72,13 +85,14 @@ async def execute_plan(plan: PlanLike, toolbox: Any, **options: Unpack[RunOption
     - `seed`: of the jitter between retries. `run_id`: default random.
     - `limits`: sizes that plans and outputs may have. `clock`, `workers`: for tests.
     - `on_blocked`: called from another thread while an async tool blocks the event loop.
-    - `journal`: must be None in this version.
+    - `journal`: a file such as "runs.db", the address of a PostgreSQL server, or a `Journal`: the run is kept there,
+      and `resume_run` goes on with it after a crash. Default None.
 
     Returns the `RunResult`, also for a run that failed. When the awaiting task is cancelled, running steps
     are cancelled and the complete result is returned with status `cancelled`; a second cancellation raises.
     Raises `PlanValidationError` before anything runs, `UsageError` for options that make no sense.
     """
-    return await _prepare_run(plan, toolbox, (), options).execute()
+    return await _execute(plan, toolbox, (), options)
 
 
 async def stream_plan(plan: PlanLike, toolbox: Any, **options: Unpack[RunOptions]) -> AsyncIterator[Event]:
@@ -86,7 +100,7 @@ async def stream_plan(plan: PlanLike, toolbox: Any, **options: Unpack[RunOptions
 
     Leaving the loop early cancels the run.
     """
-    async with aclosing(stream_run(lambda enqueue: _prepare_run(plan, toolbox, (enqueue,), options).execute())) as all_:
+    async with aclosing(stream_run(lambda enqueue: _execute(plan, toolbox, (enqueue,), options))) as all_:
         async for event in all_:
             yield event
 
@@ -130,7 +144,68 @@ async def _cancel(run: asyncio.Future[RunResult]) -> None:
         orphans.keep(run)
 
 
-def _prepare_run(plan: PlanLike, toolbox: Any, listeners: tuple[Listener, ...], options: RunOptions) -> Run:
+async def resume_run(
+    run_id: str,
+    toolbox: Any,
+    /,
+    *,
+    words: Words = NO_WORDS,
+    **options: Unpack[RunOptions],
+) -> RunResult:
+    """Go on with a run of `execute_plan` that was cut off, failed, or waits for a person.
+
+    What has succeeded is never run again. Of the steps that were under way, those of read-only and idempotent tools
+    run again with the same idempotency key; the others are `unknown` until `words` say what to do with them. Failed
+    steps are tried again. A run that has succeeded is returned as it is.
+
+    Options are those of `execute_plan`, `journal` above all; `inputs` are the run's own. Raises `RunNotFoundError`,
+    `RunOwnedError` while another process drives it, `JournalError`, and `UsageError` for a run that needs a model or
+    words that fit no step.
+    """
+    journal = options.get("journal")
+    if journal is None:
+        raise UsageError("resume_run needs the journal that the run is in\nhint: resume_run(…, journal='runs.db')")
+    history, meta = await read_history(journal, run_id)
+    if meta.get("kind") != "execute":
+        raise UsageError(f"run `{run_id}` was made by an agent\nhint: go on with it by agent.resume({run_id!r})")
+    if history.status is RunStatus.SUCCEEDED:
+        return finished_result(history, Plan.from_json(meta["plan"]))
+    async with taken_over(journal, run_id) as book:
+        read, tools = Plan.from_json(book.meta["plan"]), Toolbox.of(toolbox)
+        options = {**options, "inputs": book.meta["inputs"], "run_id": run_id}
+        finished = settled(book.history, effects_of(tools), words)
+        run = _prepare_run(read, tools, (), options, book, finished)
+        result = await run.execute()
+        await book.recorder.flush()
+        return result
+
+
+async def _execute(plan: PlanLike, toolbox: Any, listeners: tuple[Listener, ...], options: RunOptions) -> RunResult:
+    journal = options.get("journal")
+    if journal is None:
+        return await _prepare_run(plan, toolbox, listeners, options).execute()
+    _check_options(options)
+    limits = options.get("limits", DEFAULT_LIMITS)
+    read, tools = Plan.from_json(plan, limits), Toolbox.of(toolbox)
+    inputs = read_inputs(options.get("inputs") or {}, limits)
+    validate_plan(read, tools, inputs=inputs, limits=limits)
+    run_id = options.get("run_id") or secrets.token_hex(8)
+    meta = {"kind": "execute", "plan": read.to_dict(), "inputs": inputs}
+    async with new_book(journal, run_id, read.goal, meta) as book:
+        run = _prepare_run(read, tools, listeners, {**options, "run_id": run_id}, book)
+        result = await run.execute()
+        await book.recorder.flush()
+        return result
+
+
+def _prepare_run(
+    plan: PlanLike,
+    toolbox: Any,
+    listeners: tuple[Listener, ...],
+    options: RunOptions,
+    book: RunBook | None = None,
+    finished: Mapping[str, StepResult] | None = None,
+) -> Run:
     _check_options(options)
     limits = options.get("limits", DEFAULT_LIMITS)
     read = Plan.from_json(plan, limits)
@@ -139,11 +214,14 @@ def _prepare_run(plan: PlanLike, toolbox: Any, listeners: tuple[Listener, ...], 
     validate_plan(read, tools, inputs=inputs, limits=limits)
     clock = options.get("clock") or SystemClock()
     on_event = options.get("on_event")
+    if book is not None:
+        listeners = (book.recorder, *listeners)
     emitter = Emitter(
         options.get("run_id") or secrets.token_hex(8),
         clock,
         listeners if on_event is None else (*listeners, on_event),
         options.get("on_step_complete"),
+        0 if book is None else book.history.last_seq,
     )
     workdir = options.get("workdir")
     settings = RunSettings(
@@ -157,6 +235,8 @@ def _prepare_run(plan: PlanLike, toolbox: Any, listeners: tuple[Listener, ...], 
         seed=options.get("seed"),
         make_workers=options.get("workers", ThreadWorkers),
         on_blocked=options.get("on_blocked"),
+        finished=finished,
+        recorder=None if book is None else book.recorder,
     )
     return Run(read, tools, inputs, emitter, settings)
 
@@ -175,8 +255,6 @@ def _check_options(options: RunOptions) -> None:
     unknown = options.keys() - RunOptions.__annotations__.keys()
     if unknown:
         raise TypeError(f"execute_plan() got an unexpected keyword argument {min(unknown)!r}")
-    if options.get("journal") is not None:
-        raise UsageError("this version of Planloom keeps no journal\nhint: leave `journal` out")
     check_bounds(options.get("max_concurrency"), options.get("timeout_s"))
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 from planloom.engine.attempt import Record
 from planloom.engine.emitter import Emitter
 from planloom.engine.outcome import answer_of, not_finished, run_status
+from planloom.engine.reuse import FinishedElements
 from planloom.engine.running_plan import RunningPlan
 from planloom.plan import events
 from planloom.plan.graph import graph_of
@@ -41,6 +42,7 @@ class Ledger:
         emitter: Emitter,
         time: Callable[[], float],
         began_at: datetime,
+        finished: Mapping[str, StepResult] | None = None,
     ) -> None:
         self._inputs = inputs
         self.scope = Scope({**running.plan.inputs, **inputs})
@@ -54,6 +56,7 @@ class Ledger:
         self._began_at = began_at
         self._held_for: dict[int, int] = {}
         """For each failed step that a way around is looked for, and each step that is held: the failed step."""
+        self.reused = FinishedElements(finished)
         self.replans = 0
         """Recovery plans that became part of the plan."""
 
@@ -61,11 +64,20 @@ class Ledger:
         """Open one record per element of a step with `for_each`."""
         record = self.records[position]
         record.started = self._time()
+        record.items = items
         record.elements = [Record() for _ in items]
         record.open_elements = len(items)
         for index, item in enumerate(items):
             record.elements[index].scope = self.scope.for_element(item, index)
         self._emitter.emit(events.StepExpanded, self._steps[position].id, len(items))
+
+    def known_before(self, position: int, index: int) -> StepResult | None:
+        """Return what an element came to before, when it must not run again."""
+        elements = self.records[position].elements
+        assert elements is not None
+        scope = elements[index].scope
+        assert scope is not None
+        return self.reused.find(self._steps[position], index, scope)
 
     def succeed(self, position: int, output: Any) -> list[int]:
         """End a step with its output; return the steps it has freed."""
@@ -107,6 +119,7 @@ class Ledger:
         """
         for position in positions:
             record, step_id = self.records[position], self._steps[position].id
+            self.reused.keep(self._steps[position], record, self.scope)
             self.scope.outputs.pop(step_id, None)
             self.scope.statuses.pop(step_id, None)
             self.scope.errors.pop(step_id, None)

@@ -54,6 +54,8 @@ class Run:
         self._early: list[tuple[Sequence[Step], Plan]] = []
         """What arrived before the run began, and the whole plan if that did."""
         self._whole: Plan | None = None
+        self._ends_at_once: Callable[[Stepping], None] | None = None
+        """How the run is to end that was ended before it began."""
 
     @property
     def plan(self) -> Plan:
@@ -69,7 +71,7 @@ class Run:
         """
         loop, settings = asyncio.get_running_loop(), self._settings
         began_at = datetime.fromtimestamp(settings.clock.now(), UTC)
-        ledger = Ledger(self._running, self._inputs, self._emitter, time_of(loop), began_at)
+        ledger = Ledger(self._running, self._inputs, self._emitter, time_of(loop), began_at, settings.finished)
         stepping = self._stepping = Stepping(
             loop, self._running, self._toolbox, self._inputs, ledger, self._emitter, settings, is_whole=self._is_whole
         )
@@ -85,6 +87,8 @@ class Run:
                 stepping.arrive(steps, plan)
             if self._whole is not None:
                 stepping.complete(self._whole)
+            if self._ends_at_once is not None:
+                self._ends_at_once(stepping)
             await stepping.until_finished()
             result = ledger.result(stepping.stop_reason)
             await self._emitter.drain(GRACE_S)
@@ -121,8 +125,9 @@ class Run:
 
     def _end(self, end: Callable[[Stepping], None]) -> None:
         """End the run now, or in the loop's next turn for a listener, which is called in the middle of something."""
-        assert self._stepping is not None
-        if self._emitter.is_calling:
+        if self._stepping is None:
+            self._ends_at_once = end
+        elif self._emitter.is_calling:
             asyncio.get_running_loop().call_soon(end, self._stepping)
         else:
             end(self._stepping)

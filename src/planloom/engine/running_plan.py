@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any, Final
 
+from planloom.engine.deciding import is_plain
 from planloom.engine.slots import Slots, durations
 from planloom.plan.graph import graph_of
 from planloom.plan.model import Plan, Step
@@ -35,6 +36,8 @@ class RunningPlan:
         self._toolbox = toolbox
         self._slots = Slots(toolbox.values() if may_grow else self.tools, max_concurrency)
         self.schedule = self._slots.make_schedule(graph_of(plan), self.tools)
+        self.is_plain = is_plain(plan)
+        """Whether no step has anything to decide before it is ready."""
         self.has_changed = False
         """Whether the positions are no longer those of the plan."""
         self._position_of: dict[str, int] | None = None
@@ -62,8 +65,9 @@ class RunningPlan:
         self.plan, self.has_changed = plan, True
         self.steps.extend(steps)
         self.tools.extend(self._toolbox[step.tool] for step in steps)
-        self._position_of = None
+        self.is_plain = self.is_plain and all(step.when is None and step.for_each is None for step in steps)
         position_of = self.position_of
+        position_of.update((step.id, position) for position, step in enumerate(steps, first))
         needed = [[position_of[name] for name in step.needs()] for step in steps]
         added = self.tools[first:]
         freed = self.schedule.grow(needed, ledger.has_ended_well, durations(added), self._slots.groups(added))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from planloom.engine.base import NO_HOOKS, Clock, Hooks, MakeWorkers
 from planloom.engine.clock import SystemClock
 from planloom.engine.context import Supplies
+from planloom.engine.recorder import Recorder
 from planloom.engine.threads import ThreadWorkers
 from planloom.engine.watchdog import OnBlocked
 from planloom.plan.limits import DEFAULT_LIMITS, Limits
@@ -36,3 +37,5 @@ class RunSettings:
     hooks: Hooks = NO_HOOKS
     finished: Mapping[str, StepResult] | None = None
     is_part: bool = False
+    recorder: Recorder | None = None
+    """Keeps the run in a journal."""

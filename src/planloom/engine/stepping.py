@@ -14,8 +14,10 @@ from typing import Any
 from planloom.engine.attempt import Attempt
 from planloom.engine.calls import Calls
 from planloom.engine.clock import time_of
-from planloom.engine.deciding import decide, is_plain
+from planloom.engine.deciding import decide
+from planloom.engine.durability import Durability
 from planloom.engine.emitter import Emitter
+from planloom.engine.ending import Ending
 from planloom.engine.failures import Backoff, Failure, describe_exception
 from planloom.engine.ledger import Ledger
 from planloom.engine.outcome import elements_outcome, not_finished
@@ -23,6 +25,7 @@ from planloom.engine.replans import Replans
 from planloom.engine.running_plan import RunningPlan
 from planloom.engine.settings import RunSettings
 from planloom.engine.timers import Timer, Timers
+from planloom.engine.verdict import judge
 from planloom.engine.waits import Waits
 from planloom.errors import BudgetExceededError
 from planloom.plan import events
@@ -60,17 +63,18 @@ class Stepping:
         self._limits = settings.limits
         self._account = settings.hooks.account
         self._time = time_of(loop)
-        self._timers = Timers(loop, self._crash)
+        self._ending = Ending(loop)
+        fail, schedule = self._ending.fail, running.schedule
+        self._timers = Timers(loop, fail)
         self.calls = Calls(
             loop, self._timers, emitter, self._limits, settings.supplies, settings.make_workers, self._ended
         )
         self._waits = Waits(
-            settings.hooks.person, emitter, self._limits, running.schedule,
-            self._set_aside, self._conclude, self._pump, self._crash,
-        )  # fmt: skip
+            settings.hooks.person, emitter, self._limits, schedule, self._set_aside, self._conclude, self._pump, fail
+        )
         self._has_gate = self._waits.asks_before_effects or self._account is not None
         find = partial(find_issues, toolbox=toolbox, inputs=inputs, limits=settings.limits)
-        self._replans = Replans(running, ledger, emitter, settings.hooks.replanner, find, self._go_on, self._crash)
+        self._replans = Replans(running, ledger, emitter, settings.hooks.replanner, find, self._go_on, fail)
         self._replans.is_paused = not is_whole
         self._is_whole = is_whole
         self._backoff = Backoff(settings.seed)
@@ -79,11 +83,14 @@ class Stepping:
         """Units that are queued, running, backing off or waiting for a person: the run goes on while there are any."""
         self.stop_reason: StepError | None = None
         self._is_pumping = False
-        self._is_plain = is_plain(running.plan)
+        self._is_plain = running.is_plain
         """Whether no step has anything to decide before it is ready."""
-        self._task = asyncio.current_task()
-        self._cancelled_before = self._task.cancelling() if self._task is not None else 0
-        self._finished: asyncio.Future[None] = loop.create_future()
+        self._is_direct = self._is_plain and not self._schedule.is_limited and settings.recorder is None
+        self._durability: Durability | None = None
+        self._make, self._free = self.calls.make, self._advance
+        if settings.recorder is not None:
+            self._durability = Durability(settings.recorder, loop, schedule, self._go_on, self.calls.make, fail)
+            self._make, self._free = self._durability.make, self._durability.free
 
     # ---- the run as a whole -------------------------------------------------------------------------
 
@@ -95,43 +102,42 @@ class Stepping:
             self._timers.after(settings.timeout_s, self.stop, StepError("timeout", "TimeoutError", message))
         if settings.finished:
             self._ledger.adopt_all(settings.finished)
-            self._is_plain = False
+            self._is_plain = self._is_direct = False
         self._advance(self._schedule.roots())
         self._pump()
 
     async def until_finished(self) -> None:
         """Wait until nothing is left to do. Being cancelled stops the run; being cancelled again raises."""
-        try:
-            await self._finished  # not shielded, for that takes another turn of the loop
-        except asyncio.CancelledError:
-            if self._finished.cancelled() and self._is_open:  # else the run has ended in the same moment
-                self._finished = asyncio.get_running_loop().create_future()
-                self.stop(StepError("cancelled", "CancelledError", "the run was cancelled"))
-                await self._finished
-            if self._task is not None:
-                self._task.uncancel()  # the cancellation has become the result's status
+        stopped = StepError("cancelled", "CancelledError", "the run was cancelled")
+        await self._ending.wait(self._is_open, lambda: self.stop(stopped))
 
-    @property
     def _is_open(self) -> bool:
-        return bool(self._open_units) or not self._is_whole or self._replans.is_open
+        is_unwritten = self._durability is not None and self._durability.is_open
+        return bool(self._open_units) or not self._is_whole or self._replans.is_open or is_unwritten
 
     def stop(self, reason: StepError) -> None:
         """Start nothing more and ask every running call to end."""
-        if self._finished.done():
+        if self._ending.is_reached:
             return
         self.drain(reason)
         self.calls.end_all("cancelled")
         self._pump()
 
     def drain(self, reason: StepError) -> None:
-        """Start nothing more, and let running calls come to their end. The first reason given is the run's."""
-        if self.stop_reason is not None or self._finished.done():
+        """Start nothing more, and let running calls come to their end. What has not arrived is not waited for."""
+        self._is_whole = True
+        self._give_up(reason)
+        self._pump()
+
+    def _give_up(self, reason: StepError) -> None:
+        """Start nothing more. The first reason given is the run's."""
+        if self.stop_reason is not None or self._ending.is_reached:
             return
         self.stop_reason = reason
-        self._is_whole = True
-        self._cancel_waiting(
-            [*self._schedule.drop_queue(), *self._backing_off, *self._waits.stop()], not_finished(reason)
-        )
+        units = [*self._schedule.drop_queue(), *self._backing_off, *self._waits.stop()]
+        if self._durability is not None:
+            units += self._durability.stop()
+        self._cancel_waiting(units, not_finished(reason))
         self._replans.give_up()
         self._pump()
 
@@ -141,11 +147,6 @@ class Stepping:
             if unit in self._backing_off:
                 self._timers.cancel(self._backing_off.pop(unit))
             self._conclude(unit, StepStatus.CANCELLED, error=error)
-
-    def _crash(self, fault: BaseException) -> None:
-        """End the run with a fault of the engine: a run that stands still would be worse."""
-        if not self._finished.done():
-            self._finished.set_exception(fault)
 
     def close(self) -> None:
         """Let go of everything."""
@@ -163,7 +164,7 @@ class Stepping:
 
     def complete(self, plan: Plan) -> None:
         """Put the whole plan in the place of what arrived of it; steps that are the same stay as they are."""
-        if self.stop_reason is not None:
+        if self._ending.is_reached:
             return
         kept = self._running.same_as(plan, self._ledger.changed_inputs(plan))
         gone = [position for step_id, position in self._running.position_of.items() if step_id not in kept]
@@ -184,7 +185,8 @@ class Stepping:
 
     def _go_on(self, freed: list[int]) -> None:
         """Start what a change of the plan has set free."""
-        self._is_plain = self._is_plain and is_plain(self._running.plan)
+        self._is_plain = self._is_plain and self._running.is_plain
+        self._is_direct = self._is_direct and self._is_plain
         if self.stop_reason is None:
             self._advance(freed)
         self._pump()
@@ -216,9 +218,13 @@ class Stepping:
         self._ledger.expand(position, items)
         if not items:
             return self._ledger.succeed(position, [])
-        for index in range(len(items)):
-            self._schedule.enqueue_element(position, index)
         self._open_units += len(items)
+        for index in range(len(items)):
+            known = self._ledger.known_before(position, index)
+            if known is None:
+                self._schedule.enqueue_element(position, index)
+            else:
+                self._conclude(Unit(0.0, position, index), known.status, output=known.output, error=known.error)
         return []
 
     def _fail(self, position: int, error: StepError) -> None:
@@ -237,16 +243,27 @@ class Stepping:
         """Start what may start. Also where the end of the run is noticed."""
         if self._is_pumping:
             return
-        # when the run is cancelled it hears of it in the loop's next turn, and nothing may start until then
-        if self._task is None or self._task.cancelling() <= self._cancelled_before:
+        if not self._ending.is_cancelled:
             self._is_pumping = True
             try:
                 while (unit := self._schedule.take()) is not None:
                     self._start(unit)
             finally:
                 self._is_pumping = False
-        if not self._open_units and not self._is_open and not self._finished.done():
-            self._finished.set_result(None)
+        if not self._open_units and not self._is_open():
+            self._ending.reach()
+
+    def _start_directly(self, position: int) -> None:
+        """Start the one step that an end has set free: what queueing and pumping come to when nothing is in the way."""
+        unit = self._schedule.start(position)
+        self._open_units += 1
+        self._is_pumping = True
+        try:
+            self._start(unit)
+        finally:
+            self._is_pumping = False
+        if self._schedule.has_ready or not self._open_units:
+            self._pump()
 
     def _start(self, unit: Unit) -> None:
         """Resolve, check and make one call. A reference that has no value never reaches the tool."""
@@ -280,7 +297,7 @@ class Stepping:
         except BaseException as error:  # the argument types of a tool may check themselves, and raise anything
             self._finish(attempt, describe_exception(error), None)
         else:
-            self.calls.make(attempt, args, prepared)
+            self._make(attempt, args, prepared)
 
     def _may_start(self, unit: Unit, scope: Scope, step_id: str) -> bool:
         """Ask for the approval of a call, and charge its start to the budget; without either it does not start."""
@@ -295,7 +312,7 @@ class Stepping:
             self._schedule.release(unit.position)
             spent = describe_exception(error).to_error()
             self._conclude(unit, StepStatus.CANCELLED, error=not_finished(spent))
-            self.drain(spent)
+            self._give_up(spent)
             return False
         return True
 
@@ -312,53 +329,37 @@ class Stepping:
                 self._open_units -= 1
                 freed = self._ledger.succeed(position, value)
                 if freed and self.stop_reason is None:
-                    self._advance(freed)
+                    if len(freed) == 1 and self._is_direct and not self._is_pumping and not self._ending.is_cancelled:
+                        self._start_directly(freed[0])
+                        return
+                    self._free(freed)
                 elif self._open_units and not self._schedule.is_limited:
                     return  # it has made room for nothing
             else:
                 self._finish(attempt, failure, value)
             self._pump()
         except BaseException as fault:
-            self._crash(fault)
+            self._ending.fail(fault)
 
     def _finish(self, attempt: Attempt, failure: Failure | None, value: Any) -> None:
         """Give back the slot of a call and decide what its outcome means for the step."""
         self.calls.settle(attempt)
         unit = attempt.unit
         self._schedule.release(unit.position)
-        if attempt.cause is not None:
-            self._finish_cut_off(attempt)
-        elif failure is None:
-            self._conclude(unit, StepStatus.SUCCEEDED, output=value)
-        elif failure.kind in ("question", "waiting"):
+        step, may_retry = self._steps[unit.position], self.stop_reason is None
+        status, error, failure = judge(attempt, failure, step, may_retry=may_retry)
+        if status is StepStatus.READY and error is not None and failure is not None:
+            delay_s = self._backoff.after(attempt.number, failure)
+            self._emitter.emit(events.StepRetrying, attempt.step_id, attempt.number, delay_s, error)
+            self._set_aside(unit, status)
+            self._backing_off[unit] = self._timers.after(delay_s, self._back_in_queue, unit)
+        elif status is StepStatus.WAITING and failure is not None:
             is_asked = failure.kind == "waiting"
             self._waits.ask_question(unit, attempt.step_id, attempt.tool.name, failure.message, is_asked=is_asked)
-        elif not self._try_again(attempt, failure):
-            self._conclude(unit, StepStatus.FAILED, error=failure.to_error())
-            if failure.kind == "budget":
-                self.drain(failure.to_error())
-
-    def _finish_cut_off(self, attempt: Attempt) -> None:
-        """Decide about a call that was asked to end; whatever it gave back since then does not count."""
-        failure = attempt.cut_off()
-        if attempt.may_have_acted:
-            message = f"{failure.message}; `{attempt.tool.name}` may or may not have had its effect"
-            self._conclude(attempt.unit, StepStatus.UNKNOWN, error=StepError("unknown", failure.type, message))
-        elif attempt.cause == "cancelled":
-            self._conclude(attempt.unit, StepStatus.CANCELLED, error=failure.to_error())
-        elif not self._try_again(attempt, failure):
-            self._conclude(attempt.unit, StepStatus.FAILED, error=failure.to_error())
-
-    def _try_again(self, attempt: Attempt, failure: Failure) -> bool:
-        step, unit = self._steps[attempt.unit.position], attempt.unit
-        retries = attempt.tool.retries if step.retries is None else min(step.retries, attempt.tool.retries)
-        if not failure.is_passing or attempt.number > retries or self.stop_reason is not None:
-            return False
-        delay_s = self._backoff.after(attempt.number, failure)
-        self._emitter.emit(events.StepRetrying, attempt.step_id, attempt.number, delay_s, failure.to_error())
-        self._set_aside(unit, StepStatus.READY)
-        self._backing_off[unit] = self._timers.after(delay_s, self._back_in_queue, unit)
-        return True
+        else:
+            self._conclude(unit, status, output=value if error is None else None, error=error)
+            if error is not None and error.kind == "budget":
+                self._give_up(error)
 
     def _back_in_queue(self, unit: Unit) -> None:
         del self._backing_off[unit]
@@ -386,7 +387,7 @@ class Stepping:
         else:
             freed = self._ledger.succeed(position, output)
             if freed and self.stop_reason is None:
-                self._advance(freed)
+                self._free(freed)
 
     def _set_aside(self, unit: Unit, status: StepStatus) -> None:
         """Change the state of a unit that goes on later. An element does so within its step, which keeps running."""

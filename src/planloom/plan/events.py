@@ -239,6 +239,18 @@ class ModelCalled(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ModelReplied(Event):
+    """What a model answered, kept in journals alone: a run that goes on later asks nothing twice.
+
+    `digest` is a hash of everything that was asked.
+    """
+
+    digest: str
+    text: str
+    type: ClassVar[str] = "model-replied"
+
+
+@dataclass(frozen=True, slots=True)
 class StepHeld(Event):
     """A step waits because its part of the plan is being replaced; `failed` is the step that broke it."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -28,6 +29,12 @@ class StepError:
     type: str
     message: str
     elements: dict[int, StepError] = field(default_factory=dict[int, "StepError"])
+
+    @classmethod
+    def from_dict(cls, written: Mapping[str, Any]) -> StepError:
+        """Read back what `to_dict` has written."""
+        elements = {int(index): cls.from_dict(error) for index, error in written.get("elements", {}).items()}
+        return cls(written["kind"], written["type"], written["message"], elements)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the error as a JSON object."""
@@ -86,6 +93,11 @@ class StepResult:
                 "elements": elements,
             },
         )
+
+    @classmethod
+    def unknown(cls, step_id: str, attempts: int, message: str) -> StepResult:
+        """Return the result of a step of which nobody knows whether it had its effect."""
+        return cls(step_id, StepStatus.UNKNOWN, error=StepError("unknown", "Interrupted", message), attempts=attempts)
 
     @property
     def id(self) -> str:

@@ -129,6 +129,19 @@ class Schedule:
             statuses[position] = _RUNNING
         return unit
 
+    @property
+    def has_ready(self) -> bool:
+        """Whether anything is ready that no limit holds back."""
+        return bool(self._ready)
+
+    def start(self, position: int) -> Unit:
+        """Let a pending step run that waits for nothing, past the queue: only when nothing is limited."""
+        statuses = self.statuses
+        if statuses[position] is not _PENDING:
+            next_status(statuses[position], _READY)
+        statuses[position] = _RUNNING
+        return _make(Unit, (0.0, position, -1))
+
     def _take_limited(self) -> Unit | None:
         if self._max is not None and self.running >= self._max:
             return None
@@ -183,6 +196,10 @@ class Schedule:
         self.statuses[position] = _RUNNING if is_success else status
         if is_success:
             self.settle(position, status)
+
+    def is_free(self, position: int) -> bool:
+        """Whether a step is pending, and nothing is left that it waits for."""
+        return self.statuses[position] is _PENDING and not self._unmet[position] and position not in self.dropped
 
     def doom(self, position: int) -> list[int]:
         """Return every descendant of a step that did not end well that has not begun, nearest first, now skipped."""

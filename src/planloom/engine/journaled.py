@@ -1,0 +1,213 @@
+"""A run in a journal: opened anew, or taken over with all that it holds.
+
+Rule: a value that is large stands in a file named by its hash, and its record says which; a run that cannot be recorded
+any more does not go on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, cast
+
+from planloom.engine.recorder import Recorder
+from planloom.errors import UsageError
+from planloom.journal import Artifacts, Journal, Record, SqliteJournal, open_journal
+from planloom.journal.artifacts import ARTIFACT_KEY, MAX_INLINE_BYTES, ArtifactRef
+from planloom.journal.base import RunWriter
+from planloom.plan.events import Event, RunFinished
+from planloom.plan.history import History, fold
+from planloom.plan.model import Plan
+from planloom.plan.results import RunResult, StepResult
+from planloom.plan.state import StepStatus
+from planloom.tools import Tool
+
+JournalLike = str | Path | Journal
+"""A file such as `runs.db`, the address of a PostgreSQL server, or a journal."""
+ARTIFACTS_SUFFIX: Final = ".artifacts"
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A person's words on steps that a run cannot decide about by itself, by id.
+
+    `retry`: run it again. `skip`: leave it out, as if its condition had been false. `outputs`: it is done, and this is
+    its output.
+    """
+
+    retry: frozenset[str] = frozenset()
+    skip: frozenset[str] = frozenset()
+    outputs: Mapping[str, Any] | None = None
+
+    @classmethod
+    def of(cls, retry: Iterable[str] = (), skip: Iterable[str] = (), outputs: Mapping[str, Any] | None = None) -> Words:
+        """Make words of lists of ids, and outputs by id."""
+        return cls(frozenset(retry), frozenset(skip), dict(outputs or {}))
+
+    def named(self) -> set[str]:
+        """Return the ids of all steps that a word is about."""
+        return {*self.retry, *self.skip, *(self.outputs or {})}
+
+
+NO_WORDS: Final = Words()
+
+
+class RunBook:
+    """One run in a journal. `history` is what it holds so far, `recorder` what the run writes to."""
+
+    def __init__(self, journal: Journal, writer: RunWriter, history: History, meta: Mapping[str, Any]) -> None:
+        self.history = history
+        self.meta = meta
+        self.recorder = Recorder(writer, lambda event: _record_of(event, artifacts_of(journal)))
+
+
+@asynccontextmanager
+async def new_book(journal: JournalLike, run_id: str, goal: str, meta: Mapping[str, Any]) -> AsyncGenerator[RunBook]:
+    """Begin a run in a journal, and make everything durable at the end. Raises `JournalError`."""
+    async with _opened(journal) as opened:
+        writer = await opened.open_run(run_id, goal, meta)
+        try:
+            yield RunBook(opened, writer, History(run_id, goal), meta)
+        finally:
+            await writer.close()
+
+
+@asynccontextmanager
+async def taken_over(journal: JournalLike, run_id: str) -> AsyncGenerator[RunBook]:
+    """Become the owner of a run that nobody drives. Raises `RunOwnedError`, `RunNotFoundError`, `JournalError`."""
+    async with _opened(journal) as opened:
+        writer = await opened.take_over(run_id)
+        try:
+            history, meta = await _read(opened, run_id)
+            yield RunBook(opened, writer, history, meta)
+        finally:
+            await writer.close()
+
+
+async def read_history(journal: JournalLike, run_id: str) -> tuple[History, Mapping[str, Any]]:
+    """Return what a journal holds of a run, and what the run was given. Raises `RunNotFoundError`, `JournalError`."""
+    async with _opened(journal) as opened:
+        return await _read(opened, run_id)
+
+
+async def _read(journal: Journal, run_id: str) -> tuple[History, Mapping[str, Any]]:
+    records = await journal.read(run_id)
+    artifacts = artifacts_of(journal)
+    history = fold([_whole(record, artifacts) for record in records])
+    history.run_id = run_id
+    history.goal = history.goal or records.goal
+    return history, records.meta
+
+
+@asynccontextmanager
+async def _opened(journal: JournalLike) -> AsyncGenerator[Journal]:
+    opened = open_journal(journal)
+    try:
+        yield opened
+    finally:
+        if opened is not journal:
+            await opened.close()
+
+
+def artifacts_of(journal: Journal) -> Artifacts | None:
+    """Return where a journal's large values are: in a folder beside its file, None for a journal without a file."""
+    return Artifacts(f"{journal.where}{ARTIFACTS_SUFFIX}") if isinstance(journal, SqliteJournal) else None
+
+
+def _record_of(event: Event, artifacts: Artifacts | None) -> Record:
+    """Return the record of an event, without what other records say, and with large values elsewhere."""
+    record = Record.from_event(event)
+    data = dict(record.data)
+    if isinstance(event, RunFinished):
+        result = data["result"]
+        data["result"] = {"answer": result["answer"], "error": result["error"]}
+    if artifacts is not None:
+        data = {name: _put(value, artifacts) for name, value in data.items()}
+    return Record(record.seq, record.run_id, record.at, record.type, record.step_id, data, record.version)
+
+
+def _put(value: Any, artifacts: Artifacts) -> Any:
+    """Return a value, or in its place where it is. What looks like such a place itself is put there too."""
+    if not isinstance(value, str | list | dict):
+        return value
+    container = cast("list[Any] | dict[str, Any] | str", value)
+    content = json.dumps(container, ensure_ascii=False, separators=(",", ":")).encode()
+    looks_like_one = isinstance(container, dict) and ARTIFACT_KEY in container
+    if len(content) <= MAX_INLINE_BYTES and not looks_like_one:
+        return container
+    return ArtifactRef(artifacts.put(content), "json", "json", len(content)).to_dict()
+
+
+def _whole(record: Record, artifacts: Artifacts | None) -> Record:
+    data = {name: _get(value, artifacts) for name, value in record.data.items()}
+    return Record(record.seq, record.run_id, record.at, record.type, record.step_id, data, record.version)
+
+
+def _get(value: Any, artifacts: Artifacts | None) -> Any:
+    if artifacts is None or not isinstance(value, dict) or ARTIFACT_KEY not in value:
+        return cast("Any", value)
+    return json.loads(artifacts.get(ArtifactRef.from_dict(cast("dict[str, Any]", value)).hash))
+
+
+def settled(history: History, effects: Mapping[str, bool], words: Words) -> dict[str, StepResult]:
+    """Return the results that a resumed run takes over: what is finished, what nobody knows, and a person's words.
+
+    `effects` says of each tool whether a call of it that was cut off leaves open what happened. What had failed, was
+    cancelled or skipped because of that is left out, and so runs again.
+    """
+    known = history.finished()
+    # a step with `for_each` is settled by its elements
+    open_steps: dict[str, StepResult] = {
+        name: result
+        for name, result in history.steps.items()
+        if result.status is StepStatus.UNKNOWN and not (result.error and result.error.elements)
+    }
+    for name, call in history.in_flight.items():
+        if effects.get(call.tool, True):
+            message = f"`{call.tool}` had begun when the run was cut off; it may or may not have had its effect"
+            open_steps[name] = StepResult.unknown(name, call.attempt, message)
+    _check_words(words, history, open_steps)
+    known |= {name: result for name, result in open_steps.items() if name not in words.named()}
+    for name in words.skip:
+        known[name] = StepResult(name, StepStatus.SKIPPED, reason="skipped by a person's word")
+    for name, output in (words.outputs or {}).items():
+        known[name] = StepResult(name, StepStatus.SUCCEEDED, output)
+    return known
+
+
+def _check_words(words: Words, history: History, open_steps: Mapping[str, StepResult]) -> None:
+    """Raise `UsageError` for a word about a step that needs none."""
+    failed = {name for name, result in history.steps.items() if result.status is StepStatus.FAILED}
+    allowed = {*open_steps, *history.waiting, *failed}
+    wrong = sorted(words.named() - allowed)
+    if wrong:
+        names = ", ".join(f"`{name}`" for name in sorted(allowed)[:20]) or "none"
+        raise UsageError(f"step `{wrong[0]}` needs no word of a person\nhint: those that do: {names}")
+
+
+def effects_of(tools: Mapping[str, Tool]) -> dict[str, bool]:
+    """Say of each tool whether a call of it that was cut off leaves open what happened."""
+    return {name: not (tool.read_only or tool.idempotent) for name, tool in tools.items()}
+
+
+def finished_result(history: History, plan: Plan) -> RunResult:
+    """Return the result of a run that has ended, as its journal tells it."""
+    assert history.status is not None
+    began, ended = history.began_at or 0.0, history.ended_at or 0.0
+    known = {step.id: history.steps.get(step.id) or StepResult(step.id, StepStatus.PENDING) for step in plan.steps}
+    return RunResult(
+        history.run_id,
+        history.status,
+        history.answer,
+        plan,
+        known,
+        history.usage,
+        history.replans,
+        datetime.fromtimestamp(began, UTC),
+        (ended - began) * 1_000,
+        history.error,
+    )
