@@ -72,6 +72,13 @@ def test_circles_and_unknown_steps_are_named() -> None:
     assert any("! duplicate id" in line for line in lines[:first_blocked])
 
 
+def test_steps_without_an_id_say_so_and_share_none() -> None:
+    """A plan of nameless steps: each is called so, and none is called a duplicate of another."""
+    text = plan_text(Plan.from_json([{"tool": "look"}, {"tool": "find"}, 3]))
+    assert 3 == text.count("(no id)")
+    assert "duplicate" not in text
+
+
 @pytest.mark.parametrize("drawn", CASES.values(), ids=CASES)
 @pytest.mark.parametrize("width", [None, 40, 80, 200])
 @pytest.mark.parametrize("ascii", [False, True], ids=["unicode", "ascii"])
@@ -95,6 +102,7 @@ def test_ten_thousand_steps_are_counted() -> None:
     """Beyond the maximum the rest of a wave is counted."""
     text = plan_text(fan(10_000))
     assert f"… {10_000 - MAX_TEXT_STEPS + 1:,} more steps" in text
+    assert "… 1 more step\n" in plan_text(fan(MAX_TEXT_STEPS))
     assert plan_text(chain(10_000)).endswith("… 8,000 more steps in 8,000 waves\n")
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from typing import Any
 
@@ -96,6 +97,19 @@ def test_refusals_say_what_would_work(text: str, hint: str) -> None:
     with pytest.raises(ConditionError) as caught:
         read_condition(text)
     assert hint in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("1 if {{a}} else 0", "uses `if … else`,"), ("[x for x in {{a}}]", "uses a comprehension,"),
+        ("{{a}} | 2", "uses `|`,"), ("{'k': 1}", "uses an object,"), ("(a := 1)", "uses an assignment,"),
+    ],
+)  # fmt: skip
+def test_refusals_name_what_was_written(text: str, words: str) -> None:
+    """In the writer's words, not in the names of Python's syntax tree."""
+    with pytest.raises(ConditionError, match=re.escape(words)):
+        read_condition(text)
 
 
 @pytest.mark.parametrize(

@@ -137,6 +137,13 @@ def test_critical_path(edges: dict[str, str], seconds: dict[str, float], expecte
         assert expected == critical_path(plan)
 
 
+def test_a_list_of_dicts_will_do_for_a_plan() -> None:
+    """As everywhere else: what `Plan.from_json` reads is taken as it is."""
+    written = [{"id": "a", "tool": "work"}, {"id": "b", "tool": "work", "depends_on": ["a"]}]
+    assert (["a", "b"], 2.0) == critical_path(written)
+    assert [["a"], ["b"]] == [[step.id for step in wave] for wave in topological_waves(written)]
+
+
 def test_the_graph_is_built_once() -> None:
     """It is kept with the plan, and not part of its value."""
     plan = plan_of(a="", b="a")

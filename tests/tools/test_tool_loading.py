@@ -89,6 +89,7 @@ def write(folder: Path, name: str, code: str) -> Path:
         ("mytools.py:broken", ["`*values`", "hint: take one list"]),
         ("mytools.py:empty", ["there is no tool in `mytools.py:empty`", "hint: put tools"]),
         ("plain.py", ["there is no tool in `plain.py`", "put @tool above a function such as `helper`"]),
+        ("shy.py", ["put @tool above a function such as `helper`"]),
         ("nothing.py", ["there is no tool in `nothing.py`", "from planloom import tool"]),
         ("twice.py", ["two tools are called `look`"]),
         ("syntax.py", ["SyntaxError", "syntax.py:2: def broken(:"]),
@@ -112,6 +113,7 @@ def test_every_failure_is_one_message(folder: Path, spec: str, words: list[str])
     (folder / "skills").mkdir()
     (folder / "folder.py").mkdir()
     write(folder, "plain.py", "def helper(a: int) -> int:\n    return a\n")
+    write(folder, "shy.py", "def _own(a: int) -> int:\n    return a\n\ndef helper(a: int) -> int:\n    return a\n")
     write(folder, "nothing.py", "x = 1\n")
     write(folder, "twice.py", TOOLS + "\n    @tool(name='look')\n    def other() -> None: ...\n")
     write(folder, "syntax.py", "\ndef broken(:\n    pass\n")

@@ -13,7 +13,7 @@ from typing import Final
 from planloom.drawing.canvas import Canvas
 from planloom.drawing.look import status_mark
 from planloom.drawing.outline import DrawnStep, Outline
-from planloom.drawing.words import escape_xml, width_px, wrap_px
+from planloom.drawing.words import NO_ID, escape_xml, width_px, wrap_px
 
 MAX_ROOMY_STEPS: Final = 40
 """Up to this many steps the cards show the descriptions and the conditions too."""
@@ -109,7 +109,7 @@ def draw_card(canvas: Canvas, card: Card, x: float, y: float, status: str) -> No
     canvas.rect(x, y, card.width, card.height, f"pl-card{state}", _RADIUS_PX)
     left, room = x + _PADDING_PX, card.width - 2 * _PADDING_PX
     line = y + (22 if card.is_roomy else 18)
-    canvas.text(step.id or "(no id)", left, line, room - (_MARK_PX if status else 0), "pl-id", _ID_PX, "bold")
+    canvas.text(step.id or NO_ID, left, line, room - (_MARK_PX if status else 0), "pl-id", _ID_PX, "bold")
     line += 2
     for words in card.note:
         line += _NOTE_LINE_PX

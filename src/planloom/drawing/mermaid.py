@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from planloom.drawing.look import STATUS_COLOURS
 from planloom.drawing.outline import DrawnStep, Outline, facts, outline_of, status_of
-from planloom.drawing.words import count, fit_cells
+from planloom.drawing.words import NO_ID, count, fit_cells
 
 if TYPE_CHECKING:
     from planloom.plan.model import Plan
@@ -62,7 +62,7 @@ def _chart(outline: Outline, statuses: Mapping[str, str] | None, is_roomy: bool)
 
 
 def _shape(step: DrawnStep, is_roomy: bool) -> str:
-    parts = [step.id or "(no id)"]
+    parts = [step.id or NO_ID]
     if is_roomy and step.description:
         parts.append(step.description)
     if step.tool:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from planloom.drawing.words import clean, count, name_some
+from planloom.drawing.words import NO_ID, clean, count, name_some
 from planloom.plan.graph import graph_of
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class DrawnStep:
     unknown: tuple[str, ...]
     """Ids in `depends_on` or in references that no step has."""
     is_duplicate: bool
-    """Whether an earlier step has the same id."""
+    """Whether an earlier step has the same id; steps without one share none."""
 
     @property
     def notes(self) -> list[str]:
@@ -156,7 +156,7 @@ def _drawn_steps(steps: Sequence[Step], index: Mapping[str, int]) -> list[DrawnS
                 when=clean(step.when),
                 for_each=_elements(step.for_each),
                 unknown=tuple(named),
-                is_duplicate=step.id in seen,
+                is_duplicate=bool(step.id) and step.id in seen,
             )
         )
         seen.add(step.id)
@@ -260,7 +260,7 @@ def describe(outline: Outline, statuses: Sequence[str] | None) -> str:
         step = outline.steps[position]
         state = f" ({statuses[position]})" if statuses is not None else ""
         waits = f", after {name_some(sources[position])}" if sources[position] else ""
-        sentences.append(f"{step.id}{state}: {step.tool}{waits}.")
+        sentences.append(f"{step.id or NO_ID}{state}: {step.tool}{waits}.")
     if len(outline.steps) > len(told):
         sentences.append(f"And {count(len(outline.steps) - len(told), 'more step')}.")
     return " ".join(sentences)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from planloom.drawing.outline import DrawnStep, Outline, facts, outline_of, status_of
-from planloom.drawing.words import cells, count, fit_cells, name_some, pad_cells
+from planloom.drawing.words import NO_ID, cells, count, fit_cells, name_some, pad_cells
 
 if TYPE_CHECKING:
     from planloom.plan.model import Plan
@@ -102,7 +102,7 @@ class _TextDrawing:
         self.outline, self.statuses, self.width, self.ascii = outline, statuses, width, ascii
         self.signs = _ASCII if ascii else _UNICODE
         steps = outline.steps
-        self.id_cells = min(_MAX_ID_CELLS, max((cells(step.id) for step in steps), default=0), width // 3)
+        self.id_cells = min(_MAX_ID_CELLS, max((cells(step.id or NO_ID) for step in steps), default=0), width // 3)
         self.tool_cells = min(_MAX_TOOL_CELLS, max((cells(step.tool) for step in steps), default=0), width // 4)
         label = f"wave {outline.blocked_from}"
         self.label_cells = max(len(label), len(_BLOCKED) if outline.is_blocked else 0) + 1
@@ -166,7 +166,7 @@ class _TextDrawing:
                 branch = self.signs.last
             head = pad_cells(label if index == 0 else "", self.label_cells) + branch
             if index == len(wave):
-                lines.append(f"{head}{self.signs.ellipsis} {hidden:,} more steps")
+                lines.append(f"{head}{self.signs.ellipsis} {count(hidden, 'more step')}")
                 continue
             stem = self.signs.stem if index < rows - 1 else self.signs.blank
             lines += self._step(head, " " * self.label_cells + stem, wave[index])
@@ -174,7 +174,7 @@ class _TextDrawing:
 
     def _step(self, head: str, stem: str, position: int) -> list[str]:
         step = self.outline.steps[position]
-        name = self._column(step.id or "(no id)", self.id_cells)
+        name = self._column(step.id or NO_ID, self.id_cells)
         if self.statuses is not None:
             status = status_of(self.statuses, step)
             name = f"{STATUS_MARKS[status][self.ascii]} {name}  {pad_cells(status, _MAX_STATUS_CELLS)}"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from planloom.drawing.canvas import Canvas, LegendItem, status_items
 from planloom.drawing.look import status_mark
 from planloom.drawing.outline import MAX_DESCRIBED_STEPS, MAX_ID_CHARS, STATUSES
-from planloom.drawing.words import clean, count, duration, escape_xml, name_some, width_px
+from planloom.drawing.words import NO_ID, clean, count, duration, escape_xml, name_some, width_px
 from planloom.plan.graph import graph_of
 
 if TYPE_CHECKING:
@@ -227,7 +227,7 @@ class _Drawing:
         middle = y + _ROW_PX / 2
         canvas.add(f'<g transform="translate(12 {middle:.1f}) scale(.8)">{status_mark(row.status, 0, 0)}</g>')
         style, face = ("pl-name pl-strong", "bold") if row.is_critical else ("pl-name", "plain")
-        canvas.text(row.id or "(no id)", 26, middle + 4, self.names_px - 36, style, 12, face)
+        canvas.text(row.id or NO_ID, 26, middle + 4, self.names_px - 36, style, 12, face)
         if row.start_s is None:
             words = f"{row.status}: {row.said}" if row.said else row.status
             canvas.text(words, self.names_px + 6, middle + 4, _CHART_PX + _AFTER_PX - 12, "pl-small", 11)

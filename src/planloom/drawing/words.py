@@ -22,6 +22,8 @@ MAX_MARKS: Final = 3
 """Combining marks kept on one character; more would climb over the neighbouring lines."""
 
 ELLIPSIS: Final = "…"
+NO_ID: Final = "(no id)"
+"""What stands where a step's id would, when it has none."""
 REPLACEMENT: Final = "\ufffd"
 _SPACES: Final = frozenset("\t\n\v\f\r\u0085\u2028\u2029")
 _DIRECTION_CONTROLS: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")

@@ -29,6 +29,14 @@ _ALLOWED: Final = (
     ast.LtE, ast.Gt, ast.GtE, ast.In, ast.NotIn, ast.Is, ast.IsNot, ast.Constant, ast.Name, ast.Load,
     ast.List, ast.Tuple, ast.Call,
 )  # fmt: skip
+_SAID: Final[dict[type[ast.AST], str]] = {
+    ast.Attribute: "an attribute", ast.Subscript: "an index", ast.Pow: "a power", ast.JoinedStr: "an f-string",
+    ast.IfExp: "`if … else`", ast.Lambda: "a function", ast.NamedExpr: "an assignment", ast.Dict: "an object",
+    ast.Set: "a set", ast.ListComp: "a comprehension", ast.SetComp: "a comprehension", ast.DictComp: "a comprehension",
+    ast.GeneratorExp: "a comprehension", ast.Starred: "`*`", ast.Invert: "`~`", ast.MatMult: "`@`", ast.BitOr: "`|`",
+    ast.BitAnd: "`&`", ast.BitXor: "`^`", ast.LShift: "`<<`", ast.RShift: "`>>`",
+}  # fmt: skip
+"""What is not allowed, in the words of who wrote it."""
 _MAY_WARN = re.compile(r"\\|\d[A-Za-z]")
 _MAX_NUMBER: Final = 10**300
 _MAX_TEXT_CHARS: Final = 1_000_000
@@ -132,8 +140,7 @@ def _check_nesting(root: ast.AST, text: str) -> None:
 
 def _check_node(node: ast.AST, text: str, *, called: bool) -> None:
     if not isinstance(node, _ALLOWED):
-        kind = {"Attribute": "an attribute", "Subscript": "an index", "Pow": "a power", "JoinedStr": "an f-string"}
-        what = kind.get(type(node).__name__, f"`{type(node).__name__}`")
+        what = _SAID.get(type(node), f"`{type(node).__name__}`")
         raise ConditionError(f"`{shorten(text)}` uses {what}, which a condition may not", _allowed_hint(node))
     if isinstance(node, ast.Call):
         name = node.func.id if isinstance(node.func, ast.Name) else None

@@ -240,11 +240,12 @@ def topological_waves(plan: PlanLike) -> list[list[Step]]:
     return [[plan.steps[position] for position in wave] for wave in graph.waves()]
 
 
-def critical_path(plan: Plan, expected_s: Callable[[Step], float] | None = None) -> tuple[list[str], float]:
+def critical_path(plan: PlanLike, expected_s: Callable[[Step], float] | None = None) -> tuple[list[str], float]:
     """Return the ids on the longest path through the plan, and its length in the unit of `expected_s`.
 
     With no `expected_s` every step counts 1, so that the length is a number of steps.
     """
+    plan = Plan.from_json(plan)
     graph = graph_of(plan)
     weights = [1.0 if expected_s is None else expected_s(step) for step in plan.steps]
     remaining = graph.remaining(weights)

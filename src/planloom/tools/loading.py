@@ -249,7 +249,10 @@ def _what_there_is(module: ModuleType) -> str:
     functions = [
         name
         for name, value in vars(module).items()
-        if callable(value) and not isinstance(value, type) and getattr(value, "__module__", None) == module.__name__
+        if callable(value)
+        and not isinstance(value, type)
+        and not name.startswith("_")
+        and getattr(value, "__module__", None) == module.__name__
     ]
     if functions:
         return f"put @tool above a function such as `{functions[0]}`, or name it after a colon, …:{functions[0]}"
