@@ -11,8 +11,19 @@ from typing import Any
 
 import pytest
 
-from planloom import Plan, StepExecutionError, UsageError, execute_plan, find_issues, load_toolbox, topological_waves
+from planloom import (
+    Plan,
+    RunStatus,
+    StepExecutionError,
+    UsageError,
+    execute_plan,
+    find_issues,
+    load_toolbox,
+    topological_waves,
+)
 from planloom.analysis import Analysis, analyse, load_playbook, toolbox
+from planloom.models.providers import PROVIDERS
+from planloom.testing import ScriptedModel
 
 SALES = Path(__file__).resolve().parents[2] / "examples" / "sales.csv"
 
@@ -148,10 +159,31 @@ def test_callbacks() -> None:
     assert ("run-started", "run-finished") == (events[0], events[-1])
 
 
-def test_question_needs_a_model() -> None:
-    """A question is refused before anything runs, with the variables that would give a model."""
+def test_question_needs_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A question is refused before anything runs, with the variables that would give a model; so is a model alone."""
+    for provider in PROVIDERS.values():
+        for name in provider.key_variables:
+            monkeypatch.delenv(name, raising=False)
     with pytest.raises(UsageError, match=r"GROQ_API_KEY, OPENAI_API_KEY"):
         run(SALES, question="Which region sells most?")
+    with pytest.raises(UsageError, match="only for a question"):
+        run(SALES, model="groq:x")
+    with pytest.raises(UsageError, match="empty"):
+        run(SALES, question=" ", model=ScriptedModel([]))
+
+
+def test_question() -> None:
+    """The answer is the analysis's answer, beside what the playbook found; a missing file is not asked about."""
+    plan = {"steps": [{"id": "table", "tool": "load_data", "args": {"path": "{{inputs.path}}"}}]}
+    model = ScriptedModel([json.dumps(plan), "West sells most."])
+    analysis = run(SALES, question="Which region sells most?", model=model)
+    assert (RunStatus.SUCCEEDED, "West sells most.", 2) == (
+        analysis.status, analysis.answer, analysis.result.usage.model_calls,
+    )  # fmt: skip
+    assert analysis.stats is not None
+    model.assert_finished()
+    failed = run("nowhere.csv", question="Which region sells most?", model=ScriptedModel([]))
+    assert RunStatus.FAILED is failed.status
 
 
 def test_no_file() -> None:

@@ -16,9 +16,12 @@ from typing import Any
 
 import pytest
 
+from planloom.cli.main import main
+
 DEADLINE_S = 30.0
 """Nothing here may take longer; generous, because the machine may be busy."""
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))  # under importlib mode pytest adds no folder to the path
 
 
 @dataclass(frozen=True)
@@ -249,3 +252,35 @@ def stop_when_seen() -> Callable[..., tuple[Ended, float]]:
         return Ended(ended.code, head.decode() + ended.stdout, before + ended.stderr), time.monotonic() - started
 
     return stop
+
+
+OF_MODELS = ("PLANLOOM_", "GROQ_", "OPENAI_", "ANTHROPIC_", "GOOGLE_", "GEMINI_", "MISTRAL_", "OLLAMA_", "XDG_")
+
+
+class Inside:
+    """Runs commands in this process, in an empty folder that holds `tools.py`: one import of the models for all."""
+
+    def __init__(self, folder: Path, capture: pytest.CaptureFixture[str]) -> None:
+        self.folder = folder
+        self._capture = capture
+        (folder / "tools.py").write_text((HERE / "kitchen.py").read_text())
+
+    def __call__(self, *argv: str) -> Ended:
+        """Run a command to its end."""
+        self._capture.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main(argv)
+        printed = self._capture.readouterr()
+        assert isinstance(ended.value.code, int)
+        return Ended(ended.value.code, printed.out, printed.err)
+
+
+@pytest.fixture
+def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Inside:
+    """Runs commands in this process, with no key and no setting but those that a test sets."""
+    for name in os.environ:
+        if name.startswith(OF_MODELS):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    return Inside(tmp_path, capsys)

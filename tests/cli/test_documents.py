@@ -165,7 +165,8 @@ def test_help(command: Any) -> None:
     ended = command("--help")
     assert 0 == ended.code
     listed = [line.split()[0] for line in ended.stdout.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()]
-    assert ["analyse", "validate", "execute", "graph", "tools", "doctor"] == listed
+    of_goals = ["run", "plan", "compile", "compare"]
+    assert [*of_goals, "analyse", "validate", "execute", "graph", "tools", "doctor"] == listed
     assert "planloom execute plan.json" in command("execute", "--help").stdout
     assert "planloom 0." in command("--version").stdout
     assert 2 == command().code

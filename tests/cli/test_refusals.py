@@ -64,10 +64,12 @@ CASES = {
     "output is a folder": Case(("tools", *TOOLS, "--output", "."), 2, ("is a folder",)),
     "unknown format": Case(("graph", "plan.json", "--format", "png"), 2, ("png", "mermaid")),
     "question without a model": Case(
-        ("analyse", "data.csv", "--ask", "why?"), 2, ("GROQ_API_KEY", "OPENAI_API_KEY", "OPENAI_BASE_URL"), {"data.csv": "a\n1\n"}
+        ("analyse", "data.csv", "--ask", "why?"), 2,
+        ("`planloom analyse` needs a model", "GROQ_API_KEY", "OPENAI_API_KEY", "--base-url"), {"data.csv": "a\n1\n"},
     ),
-    "question with a key": Case(
-        ("analyse", "data.csv", "--ask", "why?"), 2, ("cannot call one yet", "GROQ_API_KEY is of no use"), {"data.csv": "a\n1\n"},
+    "question without words": Case(("analyse", "data.csv", "--ask", " "), 2, ("it is empty",), {"data.csv": "a\n1\n"}),
+    "question with another's key": Case(
+        ("analyse", "data.csv", "--ask", "why?", "--model", "openai:x"), 2, ("OPENAI_API_KEY",), {"data.csv": "a\n1\n"},
         env={"GROQ_API_KEY": "secret-value"},
     ),
     "data is not there": Case(("analyse", "dat.csv"), 2, ("no file `dat.csv`", "did you mean `data.csv`?"), {"data.csv": "a\n1\n"}),

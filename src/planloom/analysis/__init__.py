@@ -6,6 +6,7 @@
     statistics, anomalies, summary                      what is found and said
     tools       the four of them as tools               playbook           the saved plan that joins them
     analyst     `analyse`: the plan bound and run       report             the run as one HTML page
+    question    a question about files, by a model
     wording     numbers as people write them            charts             small drawings for the report
 
 Needs the extra `analysis` (DuckDB, Jinja). Names are loaded when they are first used.

@@ -1,6 +1,7 @@
-"""Analyses files without a model: binds the built-in playbook to them and runs it through the engine.
+"""Analyses files: binds the built-in playbook to them and runs it through the engine, without a model.
 
-The plan is an ordinary plan and the run an ordinary run; `Analysis` only gives its parts their names.
+The plan is an ordinary plan and the run an ordinary run; `Analysis` only gives its parts their names. A question is
+asked behind that, by way of `question.py`.
 """
 
 from __future__ import annotations
@@ -18,14 +19,11 @@ from planloom.analysis.summary import Summary
 from planloom.analysis.tables import Table
 from planloom.analysis.tools import toolbox
 from planloom.engine.execute import execute_plan
-from planloom.errors import UsageError
 from planloom.plan.model import Plan
 from planloom.plan.results import RunResult, StepResult
 from planloom.plan.state import RunStatus
 
 PathLike = str | os.PathLike[str]
-
-_MODEL_VARIABLES = ("GROQ_API_KEY", "OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GOOGLE_API_KEY", "MISTRAL_API_KEY")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +44,15 @@ class TableAnalysis:
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """A finished analysis: the run, and what it found about each file."""
+    """A finished analysis: the run, and what it found about each file.
+
+    With a `question`, `result` is the run that answers it, and `tables` is what the playbook found before.
+    """
 
     result: RunResult
     tables: tuple[TableAnalysis, ...]
     """One per file, in the order in which they were given."""
+    question: str | None = None
 
     @property
     def run_id(self) -> str:
@@ -64,7 +66,7 @@ class Analysis:
 
     @property
     def answer(self) -> Any:
-        """The plan's answer: the summary of each file."""
+        """The answer to the question; without one, the summary of each file."""
         return self.result.answer
 
     @property
@@ -124,17 +126,22 @@ async def analyse(
     timeout_s: float | None = None,
     on_blocked: Callable[[str, float], None] | None = None,
 ) -> Analysis:
-    """Describe one or several files, find their anomalies and sum them up, without a model.
+    """Describe one or several files, find their anomalies, sum them up, and answer a question about them.
 
     Several files are analysed side by side, each in its own branch of the plan. `threshold` is in standard
     deviations. `separator`, `encoding` and `header` override what the files show. The other options are those of
-    `execute_plan`.
+    `execute_plan`. A model is asked only for a question: `model` (a name such as "groq:llama-3.3-70b-versatile" or a
+    `Model`, by default that of the first provider with a key), and it sees names, types and figures of columns, never
+    rows. The question is planned and answered in a run of its own, behind that of the playbook.
 
-    Returns the `Analysis`, also of a run that failed (a missing file, say): look at `.status`, or call
-    `.raise_for_status()`. Raises `UsageError` for a question, which takes a model, and `MissingExtraError`
-    without DuckDB.
+    Returns the `Analysis`, also of a run that failed (a missing file, say; then the question is not asked): look at
+    `.status`, or call `.raise_for_status()`. Raises `UsageError` for a question without a model and a model without a
+    question, `MissingExtraError` without DuckDB, and for a question what `Agent.run` raises.
     """
-    _refuse_model(question, model)
+    if question is not None or model is not None:
+        from planloom.analysis.question import check_question  # models and planning are needed for questions alone
+
+        check_question(question, model)
     given = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
     names = [os.fspath(path) for path in given]
     asked = {"separator": separator, "encoding": encoding, "header": header}
@@ -150,7 +157,21 @@ async def analyse(
         timeout_s=timeout_s,
         on_blocked=on_blocked,
     )
-    return analysis_of(result)
+    analysis = analysis_of(result)
+    if question is None or result.status is not RunStatus.SUCCEEDED:
+        return analysis
+    from planloom.analysis.question import ask_about
+
+    options: dict[str, Any] = {"on_event": on_event, "on_step_complete": on_step_complete, "timeout_s": timeout_s}
+    return await ask_about(
+        analysis,
+        question,
+        model=model,
+        max_concurrency=max_concurrency,
+        **options,
+        workdir=workdir,
+        on_blocked=on_blocked,
+    )
 
 
 def analysis_of(result: RunResult) -> Analysis:
@@ -176,18 +197,3 @@ def analysis_of(result: RunResult) -> Analysis:
 def _output(result: RunResult, step_id: str) -> Any:
     step = result.steps.get(step_id)
     return step.output if step is not None and step.is_success else None
-
-
-def _refuse_model(question: str | None, model: Any) -> None:
-    if model is not None:
-        raise UsageError(
-            "this version of Planloom plans with no model, so `model` has no use yet\n"
-            "hint: leave `model` out; the built-in playbook describes the file"
-        )
-    if question is None:
-        return
-    variables = ", ".join(_MODEL_VARIABLES)
-    raise UsageError(
-        "answering a question takes a model, and none is configured; the built-in playbook only describes a file\n"
-        f"hint: a model is found by its key in {variables}; leave the question out to go on without one"
-    )

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 COLUMNS_SHOWN: Final = 300
 """Rows of one table in the page; the rest is counted, and is in the JSON of the run."""
 VALUE_CHARACTERS: Final = 60
+ANSWER_CHARACTERS: Final = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +90,23 @@ def render_report(analysis: Analysis | RunResult, *, title: str | None = None) -
         title=heading,
         run=_run_facts(result),
         problems=_problems(result),
+        question=analysis.question,
+        answer=_answer_text(analysis),
         sections=sections,
         plan_svg=plan_svg(result.plan, statuses),
         timeline_svg=timeline_svg(result),
         plan_json=json.dumps(result.plan.to_dict(), indent=2, ensure_ascii=False),
     )
+
+
+def _answer_text(analysis: Analysis) -> list[str]:
+    """The paragraphs of the answer to the question, if there is one."""
+    if analysis.question is None or analysis.answer is None:
+        return []
+    answer: Any = analysis.result.to_dict()["answer"]
+    text = answer if isinstance(answer, str) else json.dumps(answer, indent=2, ensure_ascii=False)
+    cut = text if len(text) <= ANSWER_CHARACTERS else f"{text[:ANSWER_CHARACTERS]}… (cut; the JSON of the run has all)"
+    return [paragraph.strip() for paragraph in re.split(r"\n\s*\n", cut) if paragraph.strip()]
 
 
 def section_of(table: TableAnalysis) -> Section:

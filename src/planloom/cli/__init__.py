@@ -8,7 +8,10 @@
     model_options  which models a command asks      everyday   the tools for goals when none are named
     driver     one run: its loop, its signals, and a sure end
     ledger     one run as its events tell it        live, lines   that, shown as it happens
-    analyse, doctor, execute, graph, tools, validate   one file per command
+    progress   what models do for a goal as a whole  streams     stdout while a run goes on
+    goals      what is given for a goal             people    who is asked at this terminal
+    planned, compared, findings, asking   what `plan`, `compare` and `analyse` do
+    run, plan, compile, compare, analyse, doctor, execute, graph, tools, validate   one file per command
 
 Rule: whatever a plan, a tool or a file does, a command ends with one of the documented exit codes, and never
 with a traceback. No other package may import this one.

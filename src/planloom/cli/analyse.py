@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Final
 
 import click
 
 from planloom.cli import options
+from planloom.cli.asking import Question
 from planloom.cli.options import Setting
 from planloom.cli.runs import check_time_limit
 from planloom.cli.sources import check_data_file, has_analysis
 from planloom.cli.terminal import Terminal, check_writable
 from planloom.errors import MissingExtraError, UsageError
 
-MODEL_VARIABLES: Final = ("GROQ_API_KEY", "OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GOOGLE_API_KEY", "MISTRAL_API_KEY")
-LOCAL_MODEL_VARIABLE: Final = "OPENAI_BASE_URL"
 REPORT_SUFFIX: Final = ".report.html"
 REPORT_OF_MANY: Final = "analysis"
 COMPRESSED: Final = (".gz", ".zst", ".bz2")
@@ -25,6 +23,7 @@ _EPILOG = """\b
 Examples:
   planloom analyse sales.csv
   planloom analyse 2023.csv 2024.csv --output years.html
+  planloom analyse sales.csv --ask "Which region sells most?"
   planloom analyse sales.parquet --json > result.json
 """
 
@@ -35,8 +34,10 @@ Examples:
     "--ask",
     cls=Setting,
     metavar="QUESTION",
-    help="Answer a question about the data. Needs a model; this version has none yet, and says so.",
+    help="Answer a question about the data. Needs a model, which sees names, types and figures, never rows.",
 )
+@options.models_options
+@options.budget_options
 @options.json_option
 @options.events_option
 @click.option(
@@ -57,38 +58,33 @@ def analyse(
     output: Path | None,
     max_concurrency: int | None,
     timeout: float | None,
-    **_flags: bool,
+    **_flags: object,
 ) -> int:
     """Find what is in CSV, TSV and Parquet files, and what is odd about it. Needs no key and no network.
 
-    What is found goes to stdout as tables, and into a report, one HTML file that needs nothing else.
+    Only a question (--ask) takes a model. What is found goes to stdout as tables, and into a report, one HTML file
+    that needs nothing else.
     """
     mode = options.mode_of(context)
     time_limit_s = check_time_limit(timeout)
-    if ask is not None:
-        _refuse_question()
+    if ask is not None and not ask.strip():
+        raise UsageError("--ask needs a question, and it is empty")
     if not has_analysis():
         raise MissingExtraError("analysis", "`planloom analyse`")
     for name in files:
         check_data_file(name)
     report = _report_path(files, output)
+    question: Question | None = None
+    if ask is not None:
+        from planloom.cli.model_options import budget_of, chosen_models  # models are for questions alone
+
+        question = Question(ask, chosen_models(context), budget_of(context.params))
     terminal = Terminal.open()
     context.call_on_close(terminal.close)
     # what is above is checked in a moment; from here on DuckDB is needed, which takes 0.3 s to import
     from planloom.cli.findings import run_playbook
 
-    return run_playbook(terminal, mode, files, report, max_concurrency, time_limit_s)
-
-
-def _refuse_question() -> None:
-    variables = ", ".join(MODEL_VARIABLES)
-    given = [name for name in (*MODEL_VARIABLES, LOCAL_MODEL_VARIABLE) if os.environ.get(name)]
-    seen = f", so {', '.join(given)} is of no use to it" if given else ""
-    raise UsageError(
-        f"--ask needs a model, and this version of Planloom cannot call one yet{seen}\n"
-        f"A later version will take a key from {variables}, or {LOCAL_MODEL_VARIABLE} for a local one such as ollama.\n"
-        "hint: leave --ask out; the built-in playbook describes the data without a model"
-    )
+    return run_playbook(terminal, mode, files, report, max_concurrency, time_limit_s, question)
 
 
 def _report_path(files: tuple[str, ...], output: Path | None) -> Path:

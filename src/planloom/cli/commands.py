@@ -12,6 +12,10 @@ from planloom.cli.options import ENVIRONMENT_PREFIX
 from planloom.plan.suggest import did_you_mean
 
 COMMANDS: Final = {
+    "run": "Reach a goal: plan it, run it, mend it, answer it.",
+    "plan": "Plan a goal and show the plan; run nothing.",
+    "compile": "Reach a goal with all calls planned in one pass.",
+    "compare": "Reach a goal by three strategies, side by side.",
     "analyse": "Find what is in data files, and what is odd about it.",
     "validate": "Check a plan without running it.",
     "execute": "Run a plan as it is, without a model.",
@@ -24,6 +28,8 @@ COMMANDS: Final = {
 _EPILOG: Final = """\b
 Examples:
   planloom analyse sales.csv
+  planloom run "Sum up notes.txt in three sentences"
+  planloom plan "Compare a.csv and b.csv" --output plan.json
   planloom tools --tools my_tools.py
   planloom validate plan.json --tools my_tools.py
   planloom execute plan.json --tools my_tools.py --input city=Oslo
@@ -36,7 +42,8 @@ in this folder or in ~/.config/planloom.
 
 \b
 Exit codes: 0 done; 1 the run failed; 2 wrong usage, or something is missing;
-3 the plan is invalid; 5 waiting for a person; 130, 143 interrupted.
+3 the plan is invalid; 4 a model or its provider failed; 5 waiting for a person;
+6 over budget; 130, 143 interrupted.
 """
 
 

@@ -49,6 +49,9 @@ EXIT_CODES: Final = {
     RunStatus.WAITING: 5,
 }
 
+CODES_BY_ERROR: Final = {"plan": 3, "model": 4, "budget": 6}
+"""Of a run that failed as a whole, by the kind of its error."""
+
 Start = Callable[[Callable[[Event], None], OnBlocked, Path], Awaitable[RunResult]]
 """Starts the run, with its listener, what to call while the loop is blocked, and its folder."""
 
@@ -64,9 +67,26 @@ class Reporter(Protocol):
         """Take note of an event; on the loop's thread."""
         ...
 
+    def pause(self) -> None:
+        """Make room for a question to a person; on the loop's thread."""
+        ...
+
+    def resume(self) -> None:
+        """Go on after a question."""
+        ...
+
     def stop(self) -> None:
         """Show the end; from any thread, and safe to call twice."""
         ...
+
+
+def exit_code_of_result(result: RunResult | None) -> int:
+    """Return the exit code of a run; 1 when there is no result."""
+    if result is None:
+        return 1
+    if result.status is RunStatus.FAILED and result.error is not None:
+        return CODES_BY_ERROR.get(result.error.kind, EXIT_CODES[result.status])
+    return EXIT_CODES[result.status]
 
 
 class Driver:
@@ -144,7 +164,7 @@ class Driver:
     def _exit_code(self, result: RunResult) -> int:
         if self._signal is not None and result.status is RunStatus.CANCELLED:
             return exit_code_of(self._signal)
-        return EXIT_CODES[result.status]
+        return exit_code_of_result(result)
 
     # ---- being stopped -----------------------------------------------------------------------------------
 

@@ -5,21 +5,25 @@ Names of columns and cells come from the data: every one passes `visible` or `on
 
 from __future__ import annotations
 
+import dataclasses
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from planloom.analysis.analyst import analysis_of
+from planloom.analysis.analyst import Analysis, TableAnalysis, analysis_of
 from planloom.analysis.anomalies import DEFAULT_THRESHOLD
 from planloom.analysis.playbook import plan_for
 from planloom.analysis.report import Section, render_report, section_of
 from planloom.analysis.tools import toolbox
+from planloom.cli.asking import Question
+from planloom.cli.documents import write_answer
+from planloom.cli.ledger import Ledger
 from planloom.cli.options import Mode
 from planloom.cli.runs import drive
 from planloom.cli.tables import Column, table_text
 from planloom.cli.terminal import OutputError, Terminal, paint
-from planloom.cli.text import counted, one_line, visible
+from planloom.cli.text import counted, one_line, took, visible
 from planloom.drawing import plan_text
 from planloom.engine.execute import execute_plan
 from planloom.plan.model import Plan
@@ -31,6 +35,7 @@ MAX_ROWS: Final = 60
 MAX_DRAWN_STEPS: Final = 16
 MAX_TEXT_COLUMNS: Final = 110
 """Columns of running text, which is hard to read in wider lines."""
+MIN_LEFT_S: Final = 0.001
 _ROOM_FOR_QUARTILES: Final = 96
 
 
@@ -41,27 +46,17 @@ def run_playbook(
     report: Path,
     max_concurrency: int | None,
     time_limit_s: float | None,
+    question: Question | None = None,
 ) -> int:
-    """Run the playbook on files, show what it finds, write the report; return the exit code."""
+    """Run the playbook on files, answer the question, show what was found, write the report; return the exit code."""
     plan = plan_for(files, threshold=DEFAULT_THRESHOLD, overrides={})
-    _announce(terminal, mode, plan)
+    if question is None:
+        _announce(terminal, mode, plan)
+    ledger = Ledger(plan if question is None else dataclasses.replace(plan, goal=question.text), toolbox)
+    found: list[Analysis] = []
 
-    def prepare(result: RunResult) -> dict[str, Any]:
-        """Write the report of a run that found something."""
-        if result.status is RunStatus.CANCELLED or not any(table.stats for table in analysis_of(result).tables):
-            return {}
-        try:
-            report.write_bytes(render_report(result).encode("utf-8", "backslashreplace"))
-        except OSError as error:
-            raise OutputError(f"`{report}`", error) from error
-        return {"report": str(report)}
-
-    return drive(
-        terminal,
-        mode,
-        plan,
-        toolbox,
-        lambda on_event, on_blocked, workdir: execute_plan(
+    async def start(on_event: Any, on_blocked: Any, workdir: Path) -> RunResult:
+        result = await execute_plan(
             plan,
             toolbox,
             max_concurrency=max_concurrency,
@@ -69,10 +64,50 @@ def run_playbook(
             on_event=on_event,
             on_blocked=on_blocked,
             workdir=workdir,
-        ),
-        lambda result: terminal.text("\n".join(_findings(terminal, result))),
+            worker_model=None if question is None else question.models.worker,
+        )
+        found.append(analysis_of(result))
+        if question is None or result.status is not RunStatus.SUCCEEDED:
+            return result
+        left_s = None if time_limit_s is None else max(MIN_LEFT_S, time_limit_s - result.duration_ms / 1_000)
+        ledger.begin_again("asking about the data")
+        ledger.note(f"looked at the data: {counted(len(result.steps), 'step')} in {took(result.duration_ms)}")
+        found[0] = await question.ask(found[0], max_concurrency, {
+            "on_event": on_event, "on_blocked": on_blocked, "workdir": workdir, "timeout_s": left_s
+        })  # fmt: skip
+        return found[0].result
+
+    def prepare(result: RunResult) -> dict[str, Any]:
+        """Write the report of a run that found something."""
+        analysis = found[0] if found else analysis_of(result)
+        if result.status is RunStatus.CANCELLED or not any(table.stats for table in analysis.tables):
+            return {}
+        try:
+            report.write_bytes(render_report(analysis).encode("utf-8", "backslashreplace"))
+        except OSError as error:
+            raise OutputError(f"`{report}`", error) from error
+        return {"report": str(report)}
+
+    def show_tables(result: RunResult) -> None:
+        tables = (found[0] if found else analysis_of(result)).tables
+        terminal.text("\n".join(_findings(terminal, tables)))
+
+    def show_both(result: RunResult) -> None:
+        if result.answer is not None:
+            terminal.data(write_answer(result.answer) + "\n")
+
+    return drive(
+        terminal,
+        mode,
+        plan,
+        toolbox,
+        start,
+        show_tables if question is None else show_both,
         time_limit_s,
         prepare,
+        streams_answer=question is not None,
+        ledger=ledger,
+        show_also=None if question is None else show_tables,
     )
 
 
@@ -86,9 +121,8 @@ def _announce(terminal: Terminal, mode: Mode, plan: Plan) -> None:
 # ---- for people --------------------------------------------------------------------------------------------
 
 
-def _findings(terminal: Terminal, result: RunResult) -> Iterator[str]:
+def _findings(terminal: Terminal, tables: Sequence[TableAnalysis]) -> Iterator[str]:
     """Every part of the findings as text: per file the summary, the anomalies, the statistics, the columns."""
-    tables = analysis_of(result).tables
     for table in tables:
         if table.stats is None:
             continue

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from planloom.cli.progress import Activity, Colour, GoalProgress
 from planloom.plan import events
 from planloom.plan.events import Event
 from planloom.plan.graph import graph_of
@@ -31,6 +32,8 @@ _END_OF: Final[dict[type[events.StepFailed | events.StepCancelled | events.StepU
     events.StepUnknown: StepStatus.UNKNOWN,
 }
 
+_OF_THE_GOAL: Final = (events.ReplanStarted, events.Replanned, events.ReplanRefused)
+"""They name the step that failed, and are about more than that."""
 _CLOSING: Final = {status: kind for kind, status in _END_OF.items()}
 
 
@@ -40,7 +43,8 @@ class StepView:
 
     id: str
     tool: str
-    position: int
+    position: int | None
+    """In the plan; None while the plan still arrives."""
     status: StepStatus = StepStatus.PENDING
     attempts: int = 0
     started: float | None = None
@@ -50,6 +54,10 @@ class StepView:
     output: Any = None
     error: StepError | None = None
     reason: str | None = None
+    question: str | None = None
+    """What a person is asked."""
+    asked_with: dict[str, Any] = field(default_factory=dict[str, Any])
+    """The arguments of the call that a person is asked about."""
     progress: float | str | None = None
     retry_at: float | None = None
     elements: int | None = None
@@ -62,10 +70,17 @@ class StepView:
 
 
 class Ledger:
-    """The fold of a run's events. `lock` guards everything in it."""
+    """The fold of a run's events. `lock` guards everything in it.
+
+    `plan` is what is known when the run begins; a plan that arrives or changes takes its place, and `revision` counts.
+    """
 
     def __init__(self, plan: Plan, tools: Mapping[str, Tool]) -> None:
         self.plan = plan
+        self.title = plan.goal
+        """What the user asked for; a planner may put it in other words."""
+        self.goal = GoalProgress()
+        self.revision = 0
         self.lock = threading.Lock()
         self.run_id = ""
         self.began = time.monotonic()
@@ -82,6 +97,47 @@ class Ledger:
         self._tools = tools
         self._graph = graph_of(plan)
 
+    # ---- a plan that arrives and changes ----------------------------------------------------------------
+
+    def begin_again(self, activity: str) -> None:
+        """Begin with another run for the same goal: nothing is known of its plan yet."""
+        with self.lock:
+            self._adopt(Plan((), self.title))
+            self.run_id, self.ended, self.began = "", None, time.monotonic()
+            notes, self.goal = self.goal.notes, GoalProgress()
+            self.goal.notes.extend(notes)
+            self.goal.planning = Activity(activity)
+
+    def note(self, text: str, colour: Colour = "dim") -> None:
+        """Say something that stays on the display."""
+        with self.lock:
+            self.goal.notes.append((text, colour))
+
+    def _arrive(self, step_id: str, tool: str) -> None:
+        if step_id not in self.steps:
+            self.steps[step_id] = StepView(step_id, tool, None)
+            self.counts[StepStatus.PENDING] += 1
+            self.revision += 1
+
+    def _adopt(self, plan: Plan, anew: tuple[str, ...] = ()) -> None:
+        """Take a plan in the place of the last one; steps that are in both stay as they are, but for those `anew`."""
+        before = self.steps
+        self.steps = dict[str, StepView]()
+        for position, step in enumerate(plan.steps):
+            view = before.get(step.id)
+            if view is None or step.id in anew or view.tool != step.tool:
+                view = StepView(step.id, step.tool, position)
+            view.position = position
+            self.steps[step.id] = view
+        self.plan, self._graph = plan, graph_of(plan)
+        self.counts = Counter(view.status for view in self.steps.values())
+        self.running = {name: None for name in self.running if self.steps.get(name) is before[name]}
+        for names in (self.recent, self.troubled):
+            kept = [name for name in names if self.steps.get(name) is before.get(name)]
+            names.clear()
+            names.extend(kept)
+        self.revision += 1
+
     # ---- folding events in ---------------------------------------------------------------------------
 
     def apply(self, event: Event) -> None:
@@ -89,8 +145,13 @@ class Ledger:
         with self.lock:
             self.last_seq = event.seq
             self.run_id = event.run_id
-            if event.step_id is None:
+            if isinstance(event, events.Replanned):
+                self._adopt(event.plan, event.added)
+            if event.step_id is None or isinstance(event, _OF_THE_GOAL):
                 self._apply_to_run(event)
+                return
+            if isinstance(event, events.StepArrived):
+                self._arrive(event.step_id, event.tool)
                 return
             step = self.steps.get(event.step_id)
             if step is not None:
@@ -99,13 +160,26 @@ class Ledger:
             parent = self.steps.get(event.step_id.rpartition("[")[0])
             if parent is not None:
                 self._apply_to_element(parent, event.step_id, event)
+            elif isinstance(event, events.StepStarted):  # a call of ReAct, which has no plan
+                self._arrive(event.step_id, event.tool)
+                self._apply_to_step(self.steps[event.step_id], event)
 
     def _apply_to_run(self, event: Event) -> None:
         if isinstance(event, events.RunStarted):
             self.began = time.monotonic()
             self.began_at = datetime.fromtimestamp(event.at, UTC)
+        elif isinstance(event, events.PlanCreated):
+            self._adopt(event.plan)
         elif isinstance(event, events.RunFinished):
             self.ended = time.monotonic()
+        elif isinstance(event, events.ReplanStarted) and event.step_id in self.steps:
+            self.steps[event.step_id].error = event.reason
+        elif isinstance(event, events.ReplanRefused) and event.step_id in self.steps:
+            step = self.steps[event.step_id]
+            step.error = event.reason
+            if step.status is StepStatus.HELD:
+                self._move(step, StepStatus.FAILED)
+        self.goal.apply(event)
 
     def _apply_to_step(self, step: StepView, event: Event) -> None:
         now = time.monotonic()
@@ -114,6 +188,7 @@ class Ledger:
                 self._move(step, StepStatus.RUNNING)
                 step.attempts, step.attempt_started, step.retry_at, step.progress = event.attempt, now, None, None
                 step.started = now if step.started is None else step.started
+                step.question = None
                 self.running[step.id] = None
             case events.StepExpanded():
                 self._move(step, StepStatus.RUNNING)
@@ -133,6 +208,12 @@ class Ledger:
             case events.StepFailed() | events.StepCancelled() | events.StepUnknown():
                 step.error = event.error
                 self._end(step, _END_OF[type(event)], event.attempts, event.latency_ms)
+            case events.StepWaiting():
+                self._set_aside(step, StepStatus.WAITING)
+                step.question, step.asked_with = event.question, event.args
+            case events.StepHeld():
+                self._set_aside(step, StepStatus.HELD)
+                step.reason = event.failed
             case events.CallAbandoned():
                 self.has_abandoned = True
             case _:
@@ -145,6 +226,9 @@ class Ledger:
                 step.attempts += 1
             case events.StepProgress():
                 pass
+            case events.StepWaiting():
+                step.running_elements.pop(name, None)
+                step.question, step.asked_with = event.question, event.args
             case events.StepRetrying():
                 step.running_elements.pop(name, None)
             case events.CallAbandoned():
@@ -159,10 +243,15 @@ class Ledger:
         self.counts[status] += 1
         step.status = status
 
+    def _set_aside(self, step: StepView, status: StepStatus) -> None:
+        self._move(step, status)
+        step.retry_at = None
+        self.running.pop(step.id, None)
+
     def _end(self, step: StepView, status: StepStatus, attempts: int, latency_ms: float) -> None:
         self._move(step, status)
         step.attempts, step.latency_ms, step.ended = attempts or step.attempts, latency_ms, time.monotonic()
-        step.retry_at = None
+        step.retry_at = step.question = None
         self.running.pop(step.id, None)
         self.recent.append(step.id)
         if status in (StepStatus.FAILED, StepStatus.UNKNOWN):
@@ -181,6 +270,8 @@ class Ledger:
 
     def awaited(self, step: StepView) -> list[str]:
         """The ids of the steps that a pending step still waits for."""
+        if step.position is None:
+            return []
         sources = (self._graph.ids[source] for source in self._graph.dependencies[step.position])
         return [name for name in sources if self.steps[name].status not in END_STATUSES]
 
@@ -188,6 +279,16 @@ class Ledger:
         """All ids, each after those it waits for."""
         placed = [self._graph.ids[position] for position in self._graph.order]
         return list(dict.fromkeys([*placed, *self.steps]))
+
+    def without_plan(self, reason: StepError) -> RunResult:
+        """Return the result of a goal for which there was no plan; what had started early of one is gone."""
+        with self.lock:
+            self.ended = self.ended or time.monotonic()
+            plan = Plan((), self.title)
+            return RunResult(
+                self.run_id, RunStatus.FAILED, None, plan, {}, self.goal.usage, 0, self.began_at,
+                self.elapsed_s() * 1_000, reason,
+            )  # fmt: skip
 
     # ---- when the loop does not come back --------------------------------------------------------------
 
@@ -219,7 +320,8 @@ class Ledger:
 
     def timeout_s(self, step: StepView) -> float:
         """The limit of one attempt of a step."""
-        limits = [self.plan.steps[step.position].timeout_s, getattr(self._tools.get(step.tool), "timeout_s", None)]
+        own = None if step.position is None else self.plan.steps[step.position].timeout_s
+        limits = [own, getattr(self._tools.get(step.tool), "timeout_s", None)]
         return min((limit for limit in limits if limit is not None), default=float("inf"))
 
     def cut_off(self, status: RunStatus, reason: StepError, blamed: str | None = None) -> RunResult:
@@ -231,13 +333,19 @@ class Ledger:
         with self.lock:
             self.ended = self.ended or time.monotonic()
             parent = None if blamed is None else blamed if blamed in self.steps else blamed.rpartition("[")[0]
-            results = {step.id: self._final(step, reason, step.id == parent) for step in self.steps.values()}
+            results = {
+                step.id: self._final(step, reason, step.id == parent)
+                for step in self.steps.values()
+                if step.position is not None  # a plan that never came to be has no steps
+            }
             return RunResult(
                 self.run_id,
                 status,
                 None,
                 self.plan,
                 results,
+                self.goal.usage,
+                self.goal.replans,
                 started_at=self.began_at,
                 duration_ms=self.elapsed_s() * 1_000,
                 error=reason,
@@ -248,6 +356,8 @@ class Ledger:
         at, seq = time.time(), self.last_seq
         closing: list[Event] = []
         for step in self.steps.values():
+            if step.id not in result.steps:
+                continue
             outcome = result.steps[step.id]
             kind = _CLOSING.get(outcome.status)
             if step.status not in END_STATUSES and kind is not None and outcome.error is not None:

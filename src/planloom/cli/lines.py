@@ -12,11 +12,14 @@ from queue import SimpleQueue
 from typing import Final
 
 from planloom.cli.ledger import Ledger
+from planloom.cli.progress import said_of_mending, said_of_mends, said_of_refusal, said_of_replan, said_of_round
 from planloom.cli.terminal import Terminal
 from planloom.cli.text import counted, first_line, one_line, seconds, took
 from planloom.plan import events
 from planloom.plan.events import Event
+from planloom.plan.graph import graph_of
 
+MAX_FLUSH_S: Final = 1.0
 _WIDTH: Final = 7
 
 
@@ -27,13 +30,19 @@ class Writer:
         self.error: Exception | None = None
         self._write = write
         self._on_error = on_error
-        self._queue: SimpleQueue[Event | None] = SimpleQueue()
+        self._queue: SimpleQueue[Event | threading.Event | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="planloom-writer", daemon=True)
         self._thread.start()
 
     def put(self, event: Event) -> None:
         """Write this event soon."""
         self._queue.put(event)
+
+    def flush(self) -> None:
+        """Return when everything so far has been written, or after a while when it cannot be."""
+        written = threading.Event()
+        self._queue.put(written)
+        written.wait(MAX_FLUSH_S)
 
     def close(self) -> None:
         """Return when everything has been written."""
@@ -42,6 +51,9 @@ class Writer:
 
     def _run(self) -> None:
         while (event := self._queue.get()) is not None:
+            if isinstance(event, threading.Event):
+                event.set()
+                continue
             if self.error is not None:
                 continue
             try:
@@ -68,6 +80,14 @@ class LineReporter:
         if self._writer is not None:
             self._writer.put(event)
 
+    def pause(self) -> None:
+        """Let a person be asked something: what was to be said before is out."""
+        if self._writer is not None:
+            self._writer.flush()
+
+    def resume(self) -> None:
+        """Nothing was stopped."""
+
     def stop(self) -> None:
         """Return when the last line is out."""
         if self._writer is not None:
@@ -75,6 +95,8 @@ class LineReporter:
             self._writer = None
 
     def _write(self, event: Event) -> None:
+        for line in _lines_of_goal(event):
+            self._terminal.say(line)
         line = self._line(event)
         if line is not None:
             self._terminal.say(line)
@@ -85,7 +107,10 @@ class LineReporter:
         match event:
             case events.RunStarted():
                 goal = f": {one_line(event.goal, 120)}" if event.goal else ""
-                return f"run {event.run_id}, {counted(event.steps, 'step')}{goal}"
+                steps = f", {counted(event.steps, 'step')}" if event.steps else ""
+                return f"run {event.run_id}{steps}{goal}"
+            case events.StepWaiting():
+                return _said("waits", f"{name}: {first_line(event.question)}")
             case events.StepStarted() if not is_element:
                 again = f", attempt {event.attempt}" if event.attempt > 1 else ""
                 return _said("start", f"{name} ({one_line(event.tool, 80)}{again})")
@@ -110,6 +135,32 @@ class LineReporter:
                 return _said("left", f"{name}: {first_line(event.message)}")
             case _:
                 return None
+
+
+def _lines_of_goal(event: Event) -> list[str]:
+    """What happens to the goal as a whole."""
+    match event:
+        case events.PlanningStarted():
+            return [_said("plan", f"asking {one_line(event.model, 80)}")]
+        case events.PlanMending():
+            return [_said("plan", said_of_mending(event))]
+        case events.PlanCreated():
+            ready = f"{counted(len(event.plan.steps), 'step')}, {counted(len(graph_of(event.plan).waves()), 'wave')}"
+            return [*(_said("plan", text) for text in said_of_mends(event)), _said("plan", ready)]
+        case events.ReplanStarted():
+            why = first_line(event.reason.message)
+            held = counted(len(event.held), "step")
+            return [_said("replan", f"{one_line(event.step_id)} failed ({why}); {held} held")]
+        case events.Replanned():
+            return [_said("replan", said_of_replan(event).removeprefix("replanned: "))]
+        case events.ReplanRefused():
+            return [_said("replan", said_of_refusal(event))]
+        case events.RoundStarted():
+            return [_said("more", said_of_round(event))]
+        case events.JoinStarted():
+            return [_said("answer", f"asking {one_line(event.model, 80)}")]
+        case _:
+            return []
 
 
 def _said(word: str, rest: str) -> str:

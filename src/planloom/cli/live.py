@@ -54,6 +54,8 @@ _WORDS: Final = {
     StepStatus.UNKNOWN: ("unknown", "bold yellow"),
     StepStatus.SKIPPED: ("skipped", "dim"),
     StepStatus.CANCELLED: ("stopped", "yellow"),
+    StepStatus.WAITING: ("waiting", "yellow"),
+    StepStatus.HELD: ("held", "yellow"),
 }
 
 
@@ -81,12 +83,14 @@ class Screen(Console):
 
 
 class LiveReporter:
-    """The moving display, from `start` to `stop`. What it showed last stays on the screen."""
+    """The moving display, from `start` to `stop`. What it showed last stays on the screen, if it `keeps` that."""
 
-    def __init__(self, terminal: Terminal, ledger: Ledger) -> None:
+    def __init__(self, terminal: Terminal, ledger: Ledger, *, keeps: bool = True) -> None:
         self._terminal = terminal
         self._ledger = ledger
         self._order = ledger.step_order()
+        self._revision = ledger.revision
+        self._keeps = keeps
         self._is_final = False
         self._capture: Capture | None = None
         self._console: Screen
@@ -98,6 +102,21 @@ class LiveReporter:
         self._capture.start()
         self._console = Screen(self._capture.real)
         self._ascii = self._console.options.ascii_only
+        self._terminal.set_above(self._print_above)
+        self._show()
+
+    def pause(self) -> None:
+        """Take the display off the screen, so that a person can be asked something."""
+        if self._capture is not None and self._live.is_started:
+            self._live.transient = True
+            self._live.stop()
+
+    def resume(self) -> None:
+        """Put the display back on the screen."""
+        if self._capture is not None and not self._live.is_started:
+            self._show()
+
+    def _show(self) -> None:
         self._live = Live(
             get_renderable=self._frame,
             console=self._console,
@@ -106,7 +125,6 @@ class LiveReporter:
             redirect_stderr=False,
             vertical_overflow="crop",
         )
-        self._terminal.set_above(self._print_above)
         self._live.start()
 
     def on_event(self, event: Event) -> None:
@@ -119,6 +137,9 @@ class LiveReporter:
         capture, self._capture = self._capture, None
         capture.drain()
         self._is_final = True
+        if not self._live.is_started:  # a person was being asked
+            self._show()
+        self._live.transient = not self._keeps
         self._live.stop()
         self._terminal.set_above(None)
         capture.stop()
@@ -132,15 +153,18 @@ class LiveReporter:
     def _frame(self) -> Group:
         width, height = self._console.size
         with self._ledger.lock:
-            lines = list(self._lines(width - 1, max(3, height - 5)))
+            if self._revision != self._ledger.revision:
+                self._order, self._revision = self._ledger.step_order(), self._ledger.revision
+            notes = list(self._goal_lines(width - 1))
+            lines = list(self._lines(width - 1, max(3, height - 5 - len(notes)), notes))
         for line in lines:
             line.no_wrap, line.overflow = True, "crop"
         return Group(*lines)
 
-    def _lines(self, width: int, room: int) -> Iterable[Text]:
+    def _lines(self, width: int, room: int, notes: list[Text]) -> Iterable[Text]:
         ledger = self._ledger
-        if ledger.plan.goal:
-            yield Text(fit_cells(one_line(ledger.plan.goal), width), style="bold")
+        if ledger.title:
+            yield Text(fit_cells(one_line(ledger.title), width), style="bold")
         shown = self._shown(room)
         if shown:
             id_cells = min(MAX_ID_CELLS, width // 3, max(cells(one_line(name)) for name in shown))
@@ -149,7 +173,25 @@ class LiveReporter:
             )
             for name in shown:
                 yield self._step_line(ledger.steps[name], id_cells, tool_cells, width)
-        yield self._summary(width)
+        yield from notes
+        if ledger.steps or not notes:
+            yield self._summary(width)
+
+    def _goal_lines(self, width: int) -> Iterable[Text]:
+        """What has happened to the plan as a whole, and what a model is asked for right now."""
+        goal = self._ledger.goal
+        for text, style in goal.notes:
+            yield Text("  " + self._fit(text, width - 2), style=style)
+        if self._is_final:
+            return
+        for activity in (goal.planning, *goal.replanning.values(), goal.joining):
+            if activity is None:
+                continue
+            clock = seconds(time.monotonic() - activity.since)
+            line = Text(f"  {self._spin()} ", style="cyan")
+            line.append(self._fit(activity.text, width - line.cell_len - len(clock) - 2))
+            line.append("  " + clock, style="dim")
+            yield line
 
     def _shown(self, room: int) -> list[str]:
         """All steps when there is room; else what runs, then what ended last, and at the end what went wrong."""
@@ -178,11 +220,13 @@ class LiveReporter:
 
     def _mark(self, step: StepView) -> tuple[str, str]:
         if step.status is StepStatus.RUNNING or step.retry_at is not None:
-            frames = _SPINNER[self._ascii]
-            number = int(time.monotonic() * FRAMES_PER_S)
-            return frames[number % len(frames)], "yellow" if step.retry_at is not None else "cyan"
+            return self._spin(), "yellow" if step.retry_at is not None else "cyan"
         unicode, ascii, style = _MARKS[step.status]
         return (ascii if self._ascii else unicode), style
+
+    def _spin(self) -> str:
+        frames = _SPINNER[self._ascii]
+        return frames[int(time.monotonic() * FRAMES_PER_S) % len(frames)]
 
     def _clock(self, step: StepView) -> str:
         if step.started is None:
@@ -207,6 +251,12 @@ class LiveReporter:
             case StepStatus.SUCCEEDED:
                 tries = f"attempt {step.attempts}, " if step.attempts > 1 and step.elements is None else ""
                 return tries + shape_of(step.output), "dim"
+            case StepStatus.WAITING:
+                return f"waits for a person: {first_line(step.question or '')}", "yellow"
+            case StepStatus.HELD if step.reason == step.id:
+                return "failed" if step.error is None else first_line(step.error.message), "yellow"
+            case StepStatus.HELD:
+                return f"held: `{one_line(step.reason, 40)}` failed", "yellow"
             case StepStatus.SKIPPED:
                 return first_line(step.reason or ""), "dim"
             case _:
@@ -244,6 +294,11 @@ class LiveReporter:
             if number := ledger.counts[status]:
                 line.append(" · " if not self._ascii else ", ")
                 line.append(f"{number:,} {word}", style=style)
+        if calls := ledger.goal.model_calls:
+            tokens = ledger.goal.input_tokens + ledger.goal.output_tokens
+            said = (", " if self._ascii else " · ") + f"{counted(calls, 'model call')}, {tokens:,} tokens"
+            if line.cell_len + len(said) <= width:
+                line.append(said, style="dim")
         clock = seconds(ledger.elapsed_s())
         if line.cell_len + len(clock) + 2 <= width:
             line.append("  " + clock, style="dim")

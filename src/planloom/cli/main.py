@@ -19,7 +19,9 @@ import click
 from planloom.cli.leaving import leave
 from planloom.cli.signals import leave_on_signals
 from planloom.errors import (
+    BudgetExceededError,
     MissingExtraError,
+    ModelError,
     PlanloomError,
     PlanValidationError,
     ToolDefinitionError,
@@ -30,6 +32,8 @@ from planloom.errors import (
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INVALID = 3
+EXIT_MODEL = 4
+EXIT_BUDGET = 6
 DEBUG_VARIABLE = "PLANLOOM_DEBUG"
 """When it is set, errors come with their traceback."""
 
@@ -98,7 +102,11 @@ def _fail(error: PlanloomError) -> int:
         return EXIT_INVALID
     _say(f"error: {error}")
     mistakes = (UsageError, MissingExtraError, ToolLoadError, ToolDefinitionError)
-    return EXIT_USAGE if isinstance(error, mistakes) else EXIT_FAILED
+    if isinstance(error, mistakes):  # a missing key is a mistake, though a model's error too
+        return EXIT_USAGE
+    if isinstance(error, ModelError):
+        return EXIT_MODEL
+    return EXIT_BUDGET if isinstance(error, BudgetExceededError) else EXIT_FAILED
 
 
 def _internal_error(error: BaseException) -> int:

@@ -6,10 +6,11 @@ A command takes `options.model_option`, `options.worker_model_option` and `optio
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 import click
 
@@ -17,6 +18,8 @@ from planloom.cli.options import rank_of
 from planloom.errors import UsageError
 from planloom.models import Model, default_models, resolve_model
 from planloom.models.providers import PROVIDERS
+from planloom.models.retry import CallLimits
+from planloom.plan.budget import Budget
 
 OPENAI: Final = "openai"
 """The provider whose models any server with the OpenAI format may serve."""
@@ -39,11 +42,12 @@ class ModelNames:
     base_url: str | None = field(default=None, repr=False)  # it may hold a password
     base_url_provider: str | None = None
     is_default: bool = False
+    limits: CallLimits | None = None
 
     def open(self, name: str, environ: Mapping[str, str] | None = None) -> Model:
         """Make the model with this name. Raises `UsageError`, `ModelKeyError` and `MissingExtraError`."""
         is_meant = provider_of(name) == self.base_url_provider
-        return resolve_model(name, base_url=self.base_url if is_meant else None, environ=environ)
+        return resolve_model(name, base_url=self.base_url if is_meant else None, limits=self.limits, environ=environ)
 
 
 def chosen_models(context: click.Context, environ: Mapping[str, str] | None = None) -> ChosenModels:
@@ -56,6 +60,7 @@ def chosen_models(context: click.Context, environ: Mapping[str, str] | None = No
     names = model_names(context, environ)
     if names is None:
         raise UsageError(_without_model(context.command_path, os.environ if environ is None else environ))
+    names = replace(names, limits=_limits(context.params.get("model_timeout")))
     planner = names.open(names.planner, environ)
     return ChosenModels(planner, planner if names.worker == names.planner else names.open(names.worker, environ))
 
@@ -96,6 +101,27 @@ def model_names(context: click.Context, environ: Mapping[str, str] | None = None
     if worker is None:
         worker = _worker_beside(planner, environ, is_elsewhere=base_url_provider == provider)
     return ModelNames(planner, worker, base_url, base_url_provider)
+
+
+def budget_of(params: Mapping[str, Any]) -> Budget | None:
+    """Return the bounds on what models may do that a command was given, or None."""
+    bounds = {
+        "model_calls": params.get("max_model_calls"),
+        "tokens": params.get("max_tokens"),
+        "cost_usd": params.get("max_cost"),
+    }
+    return Budget(**bounds) if any(bound is not None for bound in bounds.values()) else None
+
+
+def _limits(timeout_s: float | None) -> CallLimits | None:
+    """Return the limits of each call of a model, when a command was given one."""
+    if timeout_s is None:
+        return None
+    if not math.isfinite(timeout_s):
+        raise UsageError(f"--model-timeout is {timeout_s}, and must be a number of seconds")
+    usual = CallLimits()
+    first_token_s = timeout_s if timeout_s > usual.timeout_s else min(usual.first_token_timeout_s, timeout_s)
+    return replace(usual, timeout_s=timeout_s, first_token_timeout_s=first_token_s)
 
 
 def provider_of(name: str) -> str:

@@ -80,6 +80,7 @@ json_option = _option("--json", is_flag=True, help="Print one JSON document on s
 events_option = _option("--events", is_flag=True, help="Print every event as a line of JSON on stdout, as it happens.")
 output_option = _option(
     "--output",
+    "-o",
     type=click.Path(path_type=Path),
     metavar="FILE",
     help="Write to this file what would go to stdout.",
@@ -112,6 +113,62 @@ base_url_option = _option(
     metavar="URL",
     help="Address of a server with the OpenAI format, for openai: models.",
 )
+
+model_timeout_option = _option(
+    "--model-timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Limit for one call of a model, its retries included. Default: 300, of which 60 for the first token.",
+)
+goal_tools_option = _option(
+    "--tools",
+    type=ToolSource(),
+    multiple=True,
+    metavar="MODULE:NAME|FILE.py",
+    help="Where the tools are; may be given several times. Default: tools for every day, on files in this folder.",
+)
+approve_option = _option(
+    "--approve",
+    type=click.Choice(["plan", "effects"]),
+    multiple=True,
+    help="Ask at this terminal before a plan runs, or before each call that may change something.",
+)
+max_model_calls_option = _option(
+    "--max-model-calls", type=click.IntRange(min=0), metavar="N", help="At most so many calls of models, all together."
+)
+max_tokens_option = _option(
+    "--max-tokens",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="At most so many tokens in and out of models, all together.",
+)
+max_cost_option = _option(
+    "--max-cost",
+    type=click.FloatRange(min=0),
+    metavar="DOLLARS",
+    help="What models may cost at most, in US dollars; one whose price is not known is then refused.",
+)
+max_replans_option = _option(
+    "--max-replans",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="How often a failure may be planned around. Default: 3.",
+)
+
+
+def several(*decorators: Callable[[Any], Any]) -> Callable[[Command], Command]:
+    """Return one decorator for several options, in the order in which help lists them."""
+
+    def decorate(command: Command) -> Command:
+        for decorator in reversed(decorators):
+            command = decorator(command)
+        return command
+
+    return decorate
+
+
+models_options = several(model_option, worker_model_option, base_url_option, model_timeout_option)
+budget_options = several(max_model_calls_option, max_tokens_option, max_cost_option)
 
 
 def mode_of(context: click.Context) -> Mode:

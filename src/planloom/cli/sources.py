@@ -20,6 +20,7 @@ from planloom.tools import Toolbox, load_toolbox
 STDIN: Final = "-"
 MAX_NEIGHBOURS: Final = 1_000
 """Files of a folder that are looked at for a hint."""
+MAX_GOAL_CHARS: Final = 100_000
 ANALYSIS_PACKAGES: Final = ("duckdb", "jinja2")
 
 
@@ -29,6 +30,25 @@ def read_plan(name: str, *, may_ask: bool) -> Plan:
     Raises UsageError when the file cannot be read, PlanFormatError when it holds no plan.
     """
     return Plan.from_json(_read_stdin(may_ask) if name == STDIN else _read_file(Path(name)))
+
+
+def read_goal(words: str, *, may_ask: bool) -> str:
+    """Return the goal that a command was given, or what stands on stdin for `-`. Raises UsageError."""
+    goal = words
+    if words == STDIN:
+        content = _read_stdin(may_ask, "goal", "planloom … GOAL")
+        try:
+            goal = content.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            raise UsageError("the goal on stdin is not UTF-8 text") from None
+    if not goal.strip():
+        raise UsageError('the goal is empty\nhint: say what you want, such as planloom run "Sum up notes.txt"')
+    if len(goal) > MAX_GOAL_CHARS:
+        raise UsageError(
+            f"the goal has {len(goal):,} characters, at most {MAX_GOAL_CHARS:,} are read\n"
+            "hint: put long text into a file, and name the file in the goal"
+        )
+    return goal.strip()
 
 
 def _read_file(path: Path) -> bytes:
@@ -56,16 +76,16 @@ def near_file(path: Path) -> str:
     return f"\nhint: {hint}" if hint else ""
 
 
-def _read_stdin(may_ask: bool) -> bytes:
+def _read_stdin(may_ask: bool, what: str = "plan", instead: str = "planloom … plan.json") -> bytes:
     if sys.stdin is None or sys.stdin.closed:  # pyright: ignore[reportUnnecessaryComparison] (closed by the shell)
-        raise UsageError("cannot read the plan from stdin: it is closed")
+        raise UsageError(f"cannot read the {what} from stdin: it is closed")
     if sys.stdin.isatty() and not may_ask:
-        raise UsageError("stdin is a terminal, and --no-input was given\nhint: planloom … plan.json, or a pipe into -")
+        raise UsageError(f"stdin is a terminal, and --no-input was given\nhint: {instead}, or a pipe into -")
     try:
         return sys.stdin.buffer.read(DEFAULT_LIMITS.text_bytes + 1)
     except OSError as error:
-        what = "it is a folder" if error.errno == errno.EISDIR else error.strerror or str(error)
-        raise UsageError(f"cannot read the plan from stdin: {what}") from None
+        why = "it is a folder" if error.errno == errno.EISDIR else error.strerror or str(error)
+        raise UsageError(f"cannot read the {what} from stdin: {why}") from None
 
 
 def has_analysis() -> bool:

@@ -24,6 +24,8 @@ class Column:
     style: str = ""
     align: Literal["left", "right"] = "left"
     share: int | None = None
+    is_whole: bool = False
+    """Never break its cells into lines."""
 
 
 def table_text(columns: Sequence[Column], rows: Sequence[Sequence[str]], terminal: Terminal, title: str = "") -> str:
@@ -43,6 +45,7 @@ def table_text(columns: Sequence[Column], rows: Sequence[Sequence[str]], termina
             justify=column.align,
             ratio=column.share,
             overflow="fold",
+            no_wrap=column.is_whole,
             min_width=min(6, len(column.name)),
         )
     for row in rows:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TextIO
 
+from planloom.cli import signals
 from planloom.cli.text import visible
 from planloom.errors import PlanloomError, UsageError
 
@@ -99,6 +100,14 @@ class Terminal:
         except OSError:
             columns = 0
         return max(MIN_WIDTH, columns) if columns else DEFAULT_WIDTH
+
+    @property
+    def words_width(self) -> int:
+        """Columns for drawings on stderr."""
+        try:
+            return max(MIN_WIDTH, os.get_terminal_size(signals.words_descriptor).columns)
+        except OSError:
+            return DEFAULT_WIDTH
 
     @property
     def is_unicode(self) -> bool:
