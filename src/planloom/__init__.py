@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from planloom.plan.budget import Budget
     from planloom.plan.events import Event
     from planloom.plan.graph import critical_path, topological_waves
+    from planloom.plan.history import Words
     from planloom.plan.issues import Issue
     from planloom.plan.limits import Limits
     from planloom.plan.model import MISSING, Plan, Step
@@ -91,6 +92,7 @@ _HOMES = {
     "planloom.plan.budget": ("Budget",),
     "planloom.plan.events": ("Event",),
     "planloom.plan.graph": ("critical_path", "topological_waves"),
+    "planloom.plan.history": ("Words",),
     "planloom.plan.issues": ("Issue",),
     "planloom.plan.limits": ("Limits",),
     "planloom.plan.model": ("MISSING", "Plan", "Step"),
@@ -141,6 +143,7 @@ __all__ = [
     "Toolbox",
     "Usage",
     "UsageError",
+    "Words",
     "compile_plan",
     "create_plan",
     "critical_path",

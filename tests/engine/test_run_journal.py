@@ -12,9 +12,9 @@ import pytest
 from recorded_child import PLAN, TOOLS
 
 from planloom import RunResult, UsageError, execute_plan, resume_run
-from planloom.engine.journaled import Words
 from planloom.errors import RunNotFoundError, RunOwnedError
 from planloom.journal import SqliteJournal
+from planloom.plan.history import Words
 
 CHILD = Path(__file__).resolve().parent / "recorded_child.py"
 EVERY_PLACE = [

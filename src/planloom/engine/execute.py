@@ -9,25 +9,13 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any, Final, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 
 from planloom.engine import orphans
 from planloom.engine.base import Clock, MakeWorkers
 from planloom.engine.clock import SystemClock
 from planloom.engine.context import Supplies
 from planloom.engine.emitter import Emitter, Listener
-from planloom.engine.journaled import (
-    NO_WORDS,
-    JournalLike,
-    RunBook,
-    Words,
-    effects_of,
-    finished_result,
-    new_book,
-    read_history,
-    settled,
-    taken_over,
-)
 from planloom.engine.run import Run
 from planloom.engine.settings import RunSettings
 from planloom.engine.threads import ThreadWorkers
@@ -35,6 +23,7 @@ from planloom.engine.watchdog import OnBlocked
 from planloom.engine.worker import is_loading
 from planloom.errors import UsageError
 from planloom.plan.events import Event, StepProgress
+from planloom.plan.history import NO_WORDS, Words
 from planloom.plan.limits import DEFAULT_LIMITS, Limits
 from planloom.plan.model import Plan, PlanLike
 from planloom.plan.results import RunResult, StepResult
@@ -42,6 +31,9 @@ from planloom.plan.state import RunStatus
 from planloom.plan.values import OutputError, normalise_output
 from planloom.tools import Toolbox
 from planloom.tools.checks import validate_plan
+
+if TYPE_CHECKING:
+    from planloom.engine.journaled import JournalLike, RunBook
 
 MAX_QUEUED_EVENTS: Final = 10_000
 """Progress events are dropped from a stream whose reader is this far behind; the others never are."""
@@ -165,15 +157,17 @@ async def resume_run(
     journal = options.get("journal")
     if journal is None:
         raise UsageError("resume_run needs the journal that the run is in\nhint: resume_run(…, journal='runs.db')")
-    history, meta = await read_history(journal, run_id)
+    from planloom.engine import journaled  # SQLite and all are for runs that are kept
+
+    history, meta = await journaled.read_history(journal, run_id)
     if meta.get("kind") != "execute":
         raise UsageError(f"run `{run_id}` was made by an agent\nhint: go on with it by agent.resume({run_id!r})")
     if history.status is RunStatus.SUCCEEDED:
-        return finished_result(history, Plan.from_json(meta["plan"]))
-    async with taken_over(journal, run_id) as book:
+        return journaled.finished_result(history, Plan.from_json(meta["plan"]))
+    async with journaled.taken_over(journal, run_id) as book:
         read, tools = Plan.from_json(book.meta["plan"]), Toolbox.of(toolbox)
         options = {**options, "inputs": book.meta["inputs"], "run_id": run_id}
-        finished = settled(book.history, effects_of(tools), words)
+        finished = journaled.settled(book.history, journaled.effects_of(tools), words)
         run = _prepare_run(read, tools, (), options, book, finished)
         result = await run.execute()
         await book.recorder.flush()
@@ -191,7 +185,9 @@ async def _execute(plan: PlanLike, toolbox: Any, listeners: tuple[Listener, ...]
     validate_plan(read, tools, inputs=inputs, limits=limits)
     run_id = options.get("run_id") or secrets.token_hex(8)
     meta = {"kind": "execute", "plan": read.to_dict(), "inputs": inputs}
-    async with new_book(journal, run_id, read.goal, meta) as book:
+    from planloom.engine import journaled  # SQLite and all are for runs that are kept
+
+    async with journaled.new_book(journal, run_id, read.goal, meta) as book:
         run = _prepare_run(read, tools, listeners, {**options, "run_id": run_id}, book)
         result = await run.execute()
         await book.recorder.flush()

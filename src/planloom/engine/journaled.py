@@ -7,9 +7,8 @@ any more does not go on.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, cast
@@ -20,7 +19,7 @@ from planloom.journal import Artifacts, Journal, Record, SqliteJournal, open_jou
 from planloom.journal.artifacts import ARTIFACT_KEY, MAX_INLINE_BYTES, ArtifactRef
 from planloom.journal.base import RunWriter
 from planloom.plan.events import Event, RunFinished
-from planloom.plan.history import History, fold
+from planloom.plan.history import History, Words, fold
 from planloom.plan.model import Plan
 from planloom.plan.results import RunResult, StepResult
 from planloom.plan.state import StepStatus
@@ -29,31 +28,6 @@ from planloom.tools import Tool
 JournalLike = str | Path | Journal
 """A file such as `runs.db`, the address of a PostgreSQL server, or a journal."""
 ARTIFACTS_SUFFIX: Final = ".artifacts"
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """A person's words on steps that a run cannot decide about by itself, by id.
-
-    `retry`: run it again. `skip`: leave it out, as if its condition had been false. `outputs`: it is done, and this is
-    its output.
-    """
-
-    retry: frozenset[str] = frozenset()
-    skip: frozenset[str] = frozenset()
-    outputs: Mapping[str, Any] | None = None
-
-    @classmethod
-    def of(cls, retry: Iterable[str] = (), skip: Iterable[str] = (), outputs: Mapping[str, Any] | None = None) -> Words:
-        """Make words of lists of ids, and outputs by id."""
-        return cls(frozenset(retry), frozenset(skip), dict(outputs or {}))
-
-    def named(self) -> set[str]:
-        """Return the ids of all steps that a word is about."""
-        return {*self.retry, *self.skip, *(self.outputs or {})}
-
-
-NO_WORDS: Final = Words()
 
 
 class RunBook:

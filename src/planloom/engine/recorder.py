@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from planloom.journal.base import RunWriter
-from planloom.journal.records import Record
 from planloom.plan import events
 from planloom.plan.events import Event
+
+if TYPE_CHECKING:
+    from planloom.journal import Record, RunWriter
 
 NOT_KEPT: Final = frozenset(
     {events.StepProgress.type, events.AnswerDelta.type, events.LoopBlocked.type, events.StepArrived.type}
 )
 """Events that say nothing that a later process needs."""
-Encode = Callable[[Event], Record]
+Encode = Callable[[Event], "Record"]
 """Makes the record of an event: large values go elsewhere, secrets go nowhere."""
 
 

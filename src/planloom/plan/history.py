@@ -60,6 +60,31 @@ class History:
         return {name: step for name, step in self.steps.items() if step.is_success}
 
 
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A person's words on steps that a run cannot decide about by itself, by id.
+
+    `retry`: run it again. `skip`: leave it out, as if its condition had been false. `outputs`: it is done, and this is
+    its output.
+    """
+
+    retry: frozenset[str] = frozenset()
+    skip: frozenset[str] = frozenset()
+    outputs: Mapping[str, Any] | None = None
+
+    @classmethod
+    def of(cls, retry: Iterable[str] = (), skip: Iterable[str] = (), outputs: Mapping[str, Any] | None = None) -> Words:
+        """Make words of lists of ids, and outputs by id."""
+        return cls(frozenset(retry), frozenset(skip), dict(outputs or {}))
+
+    def named(self) -> set[str]:
+        """Return the ids of all steps that a word is about."""
+        return {*self.retry, *self.skip, *(self.outputs or {})}
+
+
+NO_WORDS: Final = Words()
+
+
 class Recorded(Protocol):
     """What is read of a record: that of an event, with `at` in seconds since 1970."""
 
