@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "standard": {"errors", "plan", "tools", "models"},
     "engine": {"errors", "plan", "tools", "journal"},
     "planning": {"errors", "plan", "tools", "models", "engine"},
-    "agent": {"errors", "plan", "tools", "models", "engine", "planning", "standard", "drawing"},
+    "agent": {"errors", "plan", "tools", "models", "journal", "engine", "planning", "standard", "drawing"},
     "analysis": {"errors", "plan", "tools", "models", "drawing", "engine", "agent"},
     "testing": {"errors", "plan", "tools", "models", "engine"},
     "cli": {"errors", "plan", "tools", "models", "drawing", "engine", "standard", "planning", "agent", "analysis"},
@@ -35,7 +35,7 @@ IMPURE = {
     "requests", "selectors", "shutil", "signal", "socket", "subprocess", "sys", "tempfile", "threading", "time",
 }  # fmt: skip
 # the heavier half, which the command line and the public names load when they are first used
-LATE = {"analysis", "engine", "cli", "drawing"}
+LATE = {"analysis", "agent", "engine", "cli", "drawing"}
 PURE_PACKAGES = ("plan", "drawing")
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 70

@@ -2,13 +2,14 @@
 
 The map of the code; imports point one way, to the left:
 
-    errors, plan (pure) <- tools, models, drawing <- engine, standard <- planning <- agent <- analysis <- cli
+    errors, plan (pure) <- tools, models, drawing, journal <- engine, standard <- planning <- agent <- analysis <- cli
 
     errors     every exception, as a tree
     plan       the plan and its references, graph, issues, validation, run state, events, schedule
     tools      functions a plan can call: schemas, facts, toolboxes, loading
     models     language models behind one small protocol (an extra per provider)
     standard   tools for every day: calculate, select, files, web pages, a question to the worker model
+    journal    what a run records, so that it can go on after a crash: in memory, SQLite, PostgreSQL
     engine     runs plans: tasks, threads, processes, timers, events to listeners
     planning   a goal becomes a valid plan: prompts, reading what models write, mending
     agent      goals: plan, run, replan, answer; the LLM Compiler and ReAct beside it, and their comparison

@@ -46,7 +46,6 @@ def down(*_: Any) -> ModelRateLimitError:
         ({"max_concurrency": 0}, "max_concurrency"),
         ({"approve": "all"}, "approve"),
         ({"approve": 7}, "approve"),
-        ({"journal": "runs.db"}, "journal"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused_at_once(options: dict[str, Any], said: str) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import secrets
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from contextlib import aclosing
-from typing import Any, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from planloom.agent.answering import AnswerForm
 from planloom.agent.compare import STRATEGIES, Comparison, Strategy, StrategyRow, compare
@@ -25,11 +26,16 @@ from planloom.models import Model, default_models, resolve_model
 from planloom.models.paid import PaidModel
 from planloom.plan.budget import Account, Budget
 from planloom.plan.events import Event
+from planloom.plan.history import NO_WORDS, Words
 from planloom.plan.model import Plan
 from planloom.plan.results import RunResult
 from planloom.planning.create import MAX_MENDS, create_plan
 from planloom.planning.recovery import MAX_REPLANS
 from planloom.tools import Tool, Toolbox, ToolboxLike
+
+if TYPE_CHECKING:
+    from planloom.agent.recorded import Resumption
+    from planloom.engine.journaled import JournalLike
 
 _T = TypeVar("_T")
 
@@ -49,7 +55,8 @@ class Agent:
     - `max_replans` (3), `max_rounds` (2, the first included), `max_mends` (2 per plan), `max_concurrency` (None).
     - `deps`: anything; tools find it as `ToolContext.deps`. `base_url`: an OpenAI-compatible server for models that are
       given by name. `name`, `description`: of `as_tool`.
-    - `journal`: must be None in this version.
+    - `journal`: a file such as "runs.db", the address of a PostgreSQL server, or a `Journal`: every goal is kept there,
+      and `resume` goes on with it after a crash. Default None.
 
     Raises `UsageError` for settings that make no sense, `ToolDefinitionError` for what is no tool.
     """
@@ -60,7 +67,7 @@ class Agent:
         planner_model: Model | str | None = None,
         worker_model: Model | str | None = None,
         budget: Budget | None = None,
-        journal: None = None,
+        journal: JournalLike | None = None,
         approve: Approve | ApprovalKind | Approver | None = None,
         instructions: str = "",
         output_type: Any = None,
@@ -75,8 +82,6 @@ class Agent:
         name: str = "agent",
         description: str = "",
     ) -> None:
-        if journal is not None:
-            raise UsageError("this version of Planloom keeps no journal\nhint: leave `journal` out")
         check_bounds(max_concurrency, None)
         for label, count, least in (("max_replans", max_replans, 0), ("max_rounds", max_rounds, 1)):
             _check_count(label, count, least)
@@ -85,6 +90,7 @@ class Agent:
         self.tools = Toolbox.of(tools)
         self.name = name
         self.description = description
+        self._journal = journal
         self._planner_model = planner_model
         self._worker_model = worker_model
         self._base_url = base_url
@@ -117,14 +123,38 @@ class Agent:
         are there. Raises `PlanValidationError` when there is no valid plan after mending, `ModelError` when the
         planner failed, and `UsageError` for what makes no sense and for a missing key.
         """
-        return await self._session(goal, "plan", options).execute()
+        return await self._reach(goal, "plan", options)
 
     async def compile(self, goal: str, **options: Unpack[GoalOptions]) -> RunResult:
         """Reach a goal with all calls planned in one pass, and nothing planned again: the LLM Compiler.
 
         The cheapest way for a job whose shape is known beforehand. Options, result and errors as for `run`.
         """
-        return await self._session(goal, "compile", options).execute()
+        return await self._reach(goal, "compile", options)
+
+    async def resume(self, run_id: str, /, *, words: Words = NO_WORDS, **options: Unpack[GoalOptions]) -> RunResult:
+        """Go on with a goal in the agent's journal that was cut off, failed, or waits for a person.
+
+        What a step has done is never done again, and what a model answered is never asked again. Of the steps that were
+        under way, those of read-only and idempotent tools run again with the same idempotency key; the others are
+        `unknown` until `words` say what to do with them. Failed steps are tried again. A run that has succeeded is
+        returned as it is. The agent needs the tools and models that it had; options as for `run`.
+
+        Raises `RunNotFoundError`, `RunOwnedError` while another process drives the run, `JournalError`, `UsageError`
+        without a journal and for words that fit no step, and what `run` raises.
+        """
+        if self._journal is None:
+            raise UsageError(
+                "there is nothing to go on with: the agent has no journal\nhint: Agent(…, journal='runs.db')"
+            )
+        from planloom.agent import recorded
+
+        def make(goal: str, meta: Mapping[str, Any], resumption: Resumption) -> Session:
+            mode: Mode = "compile" if meta["kind"] == "compile" else "plan"
+            given: GoalOptions = {**options, "run_id": run_id, "inputs": meta["inputs"]}
+            return self._session(goal, mode, given, resumption=resumption)
+
+        return await recorded.resume_recorded(self._journal, run_id, self._resolved(), words, make)
 
     def run_sync(self, goal: str, **options: Unpack[GoalOptions]) -> RunResult:
         """Reach a goal like `run`, from code that is not async; also where a loop runs already, as in a notebook."""
@@ -135,7 +165,7 @@ class Agent:
 
         Leaving the loop early cancels the run.
         """
-        session = stream_run(lambda enqueue: self._session(goal, "plan", options, enqueue).execute())
+        session = stream_run(lambda enqueue: self._reach(goal, "plan", options, enqueue))
         async with aclosing(session) as events:
             async for event in events:
                 yield event
@@ -221,14 +251,39 @@ class Agent:
         """The agent with its models at hand. Raises `UsageError` when there is none."""
         return self._resolved()
 
-    def _session(self, goal: str, mode: Mode, options: GoalOptions, listener: Any = None) -> Session:
+    async def _reach(self, goal: str, mode: Mode, options: GoalOptions, listener: Any = None) -> RunResult:
+        if self._journal is None:
+            return await self._session(goal, mode, options, listener).execute()
+        from planloom.agent import recorded
+
+        run_id = options.get("run_id") or secrets.token_hex(8)
+        named: GoalOptions = {**options, "run_id": run_id}
+        kind = "compile" if mode == "compile" else "run"
+        return await recorded.run_recorded(
+            self._journal,
+            run_id,
+            _checked_goal(goal),
+            kind,
+            self._resolved(),
+            named,
+            lambda resumption: self._session(goal, mode, named, listener, resumption),
+        )
+
+    def _session(
+        self,
+        goal: str,
+        mode: Mode,
+        options: GoalOptions,
+        listener: Any = None,
+        resumption: Resumption | None = None,
+    ) -> Session:
         refuse_while_loading()
         unknown = options.keys() - GoalOptions.__annotations__.keys()
         if unknown:
             raise TypeError(f"a goal got an unexpected keyword argument {min(unknown)!r}")
         check_bounds(None, options.get("timeout_s"))
         listeners = () if listener is None else (listener,)
-        return Session(self._resolved(), _checked_goal(goal), mode, options, listeners)
+        return Session(self._resolved(), _checked_goal(goal), mode, options, listeners, resumption)
 
     def _resolved(self) -> AgentSettings:
         if self._settings is None:
@@ -277,10 +332,13 @@ def _run_anywhere(work: Coroutine[Any, Any, _T]) -> _T:
         return asyncio.run(work)
     done: Future[_T] = Future()
     tasks: list[asyncio.Task[_T]] = []
+    is_interrupted = False
 
     async def run() -> None:
         task = asyncio.ensure_future(work)
         tasks.append(task)
+        if is_interrupted:
+            task.cancel()
         try:
             done.set_result(await task)
         except BaseException as error:  # noqa: BLE001 - it goes on in the caller's thread
@@ -288,12 +346,14 @@ def _run_anywhere(work: Coroutine[Any, Any, _T]) -> _T:
 
     context = contextvars.copy_context()
     thread = threading.Thread(target=context.run, args=(asyncio.run, run()), name="planloom-run-sync", daemon=True)
-    thread.start()
     try:
+        thread.start()
         return done.result()
     except BaseException:
+        is_interrupted = True
         if not done.done() and tasks:
             tasks[0].get_loop().call_soon_threadsafe(tasks[0].cancel)
         raise
     finally:
-        thread.join()
+        if thread.ident is not None:
+            thread.join()

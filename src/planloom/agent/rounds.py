@@ -19,6 +19,7 @@ from planloom.engine.clock import SystemClock
 from planloom.engine.context import Supplies
 from planloom.engine.emitter import Emitter
 from planloom.engine.failures import describe_exception
+from planloom.engine.recorder import Recorder
 from planloom.engine.run import Run
 from planloom.engine.settings import RunSettings
 from planloom.engine.threads import ThreadWorkers
@@ -68,6 +69,7 @@ class Rounds:
         worker: Model,
         workdir: Path,
         ends_at: float | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         self._settings = settings
         self._options = options
@@ -75,6 +77,7 @@ class Rounds:
         self._emitter = emitter
         self._account = account
         self._ends_at = ends_at
+        self._recorder = recorder
         self._supplies = Supplies(settings.deps, worker, workdir)
         self._person = RunPerson(settings.approver, settings.answer)
         self._loop = asyncio.get_running_loop()
@@ -96,10 +99,16 @@ class Rounds:
         return self._running is not None
 
     async def run(
-        self, plan: Plan, replanner: Replanner | None, finished: Mapping[str, StepResult] | None = None
+        self,
+        plan: Plan,
+        replanner: Replanner | None,
+        finished: Mapping[str, StepResult] | None = None,
+        *,
+        adopted: Mapping[str, StepResult] | None = None,
     ) -> RunResult:
         """Run a whole plan, once it is approved. Those of `finished` that ended well are not run again.
 
+        `adopted` are the results of an earlier process, which are taken over as they are, elements too.
         Raises `OutOfTime` when the time is up before there is a word.
         """
         known = finished or {}
@@ -111,7 +120,7 @@ class Rounds:
             raise
         if word is not True:
             return self._not_run(plan, word, kept)
-        self._start(plan, replanner, finished=kept)
+        self._start(plan, replanner, finished=kept if adopted is None else adopted)
         return await self._ended()
 
     def arrive(self, steps: Sequence[Step], plan: Plan, make_replanner: Callable[[], Replanner | None]) -> None:
@@ -180,6 +189,7 @@ class Rounds:
             hooks=Hooks(None if replanner is None else self._watched(replanner), self._person, self._account),
             finished=finished,
             is_part=True,
+            recorder=self._recorder,
         )
         self._run = Run(plan, settings.toolbox, self._inputs, self._emitter, run_settings, is_whole=is_whole)
         self._run_began = self._loop.time()

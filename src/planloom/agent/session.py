@@ -13,12 +13,12 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Awaitable, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from planloom.agent.answering import AnswerForm
+from planloom.agent.calling import ModelCalls
 from planloom.agent.nesting import Nesting
 from planloom.agent.rounds import OutOfTime, Rounds, error_of, within
 from planloom.agent.settings import AgentSettings, GoalOptions
@@ -27,10 +27,9 @@ from planloom.engine.clock import SystemClock
 from planloom.engine.emitter import Emitter, Listener
 from planloom.engine.execute import read_inputs
 from planloom.errors import BudgetExceededError, MissingExtraError, ModelError, PlanValidationError, UsageError
-from planloom.models import ModelReply, ModelRequest
-from planloom.models.paid import PaidModel
 from planloom.plan import events
 from planloom.plan.budget import Account
+from planloom.plan.history import History
 from planloom.plan.issues import Issue, shorten
 from planloom.plan.limits import DEFAULT_LIMITS
 from planloom.plan.model import MISSING, Plan
@@ -44,6 +43,9 @@ from planloom.planning.prompts import compiler_messages, planner_messages
 from planloom.planning.recovery import Replanner
 from planloom.tools import Toolbox
 from planloom.tools.checks import validate_plan
+
+if TYPE_CHECKING:
+    from planloom.agent.recorded import Resumption
 
 Mode = Literal["plan", "compile"]
 _T = TypeVar("_T")
@@ -60,7 +62,12 @@ class Session:
         mode: Mode,
         options: GoalOptions,
         listeners: Sequence[Listener] = (),
+        resumption: Resumption | None = None,
     ) -> None:
+        self._resumption = resumption
+        history = self._earlier = History() if resumption is None else resumption.history
+        if resumption is not None:
+            listeners = (resumption.recorder, *listeners)
         self._settings = settings
         self._goal = goal
         self._mode: Mode = mode
@@ -76,9 +83,11 @@ class Session:
             self._clock,
             listeners if on_event is None else (*listeners, on_event),
             options.get("on_step_complete"),
+            history.last_seq,
         )
-        self._planner = PaidModel(settings.planner, self._account, self._model_called)
-        self._worker = PaidModel(settings.worker, self._account, self._model_called)
+        recorder = None if resumption is None else resumption.recorder
+        self._calls = ModelCalls(self._account, self._emitter, recorder, history.replies)
+        self._planner, self._worker = self._calls.of(settings.planner), self._calls.of(settings.worker)
         workdir = options.get("workdir")
         self._given_workdir = None if workdir is None else Path(workdir).absolute()
         self._form = AnswerForm.of(settings.output_type)
@@ -88,8 +97,8 @@ class Session:
 
     async def execute(self) -> RunResult:
         """Reach the goal and return the result. Raises what keeps a plan from being there: see `Agent.run`."""
-        loop = self._loop = asyncio.get_running_loop()
-        self._thread = threading.get_ident()
+        loop = asyncio.get_running_loop()
+        self._calls.begin()
         self._began = loop.time()
         self._began_at = datetime.fromtimestamp(self._clock.now(), UTC)
         self._task = asyncio.current_task()
@@ -106,6 +115,7 @@ class Session:
             self._worker,
             workdir,
             self._ends_at,
+            None if self._resumption is None else self._resumption.recorder,
         )
         timer = None if self._ends_at is None else loop.call_at(self._ends_at, self._time_is_up)
         self._emitter.emit(events.RunStarted, None, self._goal, 0)
@@ -142,7 +152,7 @@ class Session:
 
     async def _reach(self) -> tuple[RunStatus, Any, StepError | None]:
         result = await self._first_round()
-        for number in range(2, self._settings.max_rounds + 2):
+        for number in range(self._earlier.rounds + 1, max(self._settings.max_rounds, self._earlier.rounds) + 2):
             if result.status is not RunStatus.SUCCEEDED:
                 return self._status_of(result), result.answer, self._why(result)
             answer, missing = await self._answer(result, is_last=number > self._settings.max_rounds)
@@ -169,8 +179,8 @@ class Session:
             answer,
             dataclasses.replace(plan, goal=plan.goal or self._goal, inputs={**plan.inputs, **self._inputs}),
             {} if last is None else last.steps,
-            self._account.usage(),
-            0 if last is None else last.replans,
+            self._account.usage() + self._earlier.usage,
+            self._earlier.replans + (0 if last is None else last.replans),
             self._began_at,
             (asyncio.get_running_loop().time() - self._began) * 1_000,
             error,
@@ -185,6 +195,9 @@ class Session:
     # ---- planning -------------------------------------------------------------------------------------
 
     async def _first_round(self) -> RunResult:
+        resumed = self._resumption
+        if resumed is not None and resumed.plan is not None:
+            return await self._rounds.run(resumed.plan, self._make_replanner(), adopted=resumed.finished)
         given, after = self._options.get("plan"), self._options.get("after")
         if given is not None:
             plan = Plan.from_json(given, self._limits)
@@ -342,29 +355,6 @@ class Session:
     def _within(self, phase: Awaitable[_T]) -> Awaitable[_T]:
         """Await a phase without steps of its own, within the time that is left. Raises `OutOfTime`."""
         return within(self._ends_at, phase)
-
-    def _model_called(self, request: ModelRequest, reply: ModelReply) -> None:
-        """Tell of a reply. A tool on a thread of its own may have asked; events come from the loop alone."""
-        if threading.get_ident() == self._thread:
-            self._tell_call(request, reply)
-        else:
-            with suppress(RuntimeError):  # the loop is closed: a call that was left behind still asks
-                self._loop.call_soon_threadsafe(self._tell_call, request, reply)
-
-    def _tell_call(self, request: ModelRequest, reply: ModelReply) -> None:
-        usage = reply.usage
-        self._emitter.emit(
-            events.ModelCalled,
-            None,
-            request.purpose,
-            reply.model or self._planner.name,
-            usage.input_tokens,
-            usage.output_tokens,
-            reply.cost_usd,
-            reply.latency_ms,
-            reply.tries,
-            usage.estimated,
-        )
 
 
 def _refuse_unknown_tools(earlier: RunResult, tools: Toolbox) -> None:

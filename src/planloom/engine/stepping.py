@@ -73,8 +73,13 @@ class Stepping:
             settings.hooks.person, emitter, self._limits, schedule, self._set_aside, self._conclude, self._pump, fail
         )
         self._has_gate = self._waits.asks_before_effects or self._account is not None
+        self._durability: Durability | None = None
+        self._make, self._free, amended = self.calls.make, self._advance, self._go_on
+        if settings.recorder is not None:
+            self._durability = Durability(settings.recorder, loop, schedule, self._go_on, self.calls.make, fail)
+            self._make, self._free, amended = self._durability.make, self._durability.free, self._durability.free
         find = partial(find_issues, toolbox=toolbox, inputs=inputs, limits=settings.limits)
-        self._replans = Replans(running, ledger, emitter, settings.hooks.replanner, find, self._go_on, fail)
+        self._replans = Replans(running, ledger, emitter, settings.hooks.replanner, find, amended, fail)
         self._replans.is_paused = not is_whole
         self._is_whole = is_whole
         self._backoff = Backoff(settings.seed)
@@ -86,11 +91,6 @@ class Stepping:
         self._is_plain = running.is_plain
         """Whether no step has anything to decide before it is ready."""
         self._is_direct = self._is_plain and not self._schedule.is_limited and settings.recorder is None
-        self._durability: Durability | None = None
-        self._make, self._free = self.calls.make, self._advance
-        if settings.recorder is not None:
-            self._durability = Durability(settings.recorder, loop, schedule, self._go_on, self.calls.make, fail)
-            self._make, self._free = self._durability.make, self._durability.free
 
     # ---- the run as a whole -------------------------------------------------------------------------
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
 from planloom.models.base import Model, ModelReply, ModelRequest
 from planloom.models.paid import streaming
 
-OnAnswer = Callable[[str, str], None]
-"""Called with the digest of a request and the text of its reply, before anybody acts on the reply."""
+OnAnswer = Callable[[str, str], Awaitable[None]]
+"""Awaited with the digest of a request and the text of its reply, before anybody acts on the reply."""
 
 
 class RememberingModel:
     """`model`, with the replies of an earlier process. Each known reply is given once, in the order it came then.
 
-    `known` holds texts by the digest of their request (`digest_of`); `on_answer` hears of each new reply.
+    `known` holds texts by the digest of their request (`digest_of`); `on_answer` hears of each new reply, and
+    holds it back until it has been kept.
     """
 
     def __init__(self, model: Model, known: Mapping[str, Sequence[str]], on_answer: OnAnswer | None = None) -> None:
@@ -38,7 +39,7 @@ class RememberingModel:
         if known := self._known.get(digest):
             return ModelReply(known.pop(0), cost_usd=0.0, model=self.name, tries=0)
         reply = await self.model.complete(request)
-        self._tell(digest, reply)
+        await self._tell(digest, reply)
         return reply
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[str | ModelReply]:
@@ -52,12 +53,12 @@ class RememberingModel:
         async with streaming(self.model, request) as pieces:
             async for piece in pieces:
                 if isinstance(piece, ModelReply):
-                    self._tell(digest, piece)
+                    await self._tell(digest, piece)
                 yield piece
 
-    def _tell(self, digest: str, reply: ModelReply) -> None:
+    async def _tell(self, digest: str, reply: ModelReply) -> None:
         if self._on_answer is not None:
-            self._on_answer(digest, reply.text)
+            await self._on_answer(digest, reply.text)
 
 
 def digest_of(model: str, request: ModelRequest) -> str:
