@@ -2,8 +2,8 @@
 
 A planner at a loopback server writes its plan at a set rate; each step is read-only and needs nothing, so it may start
 in the moment its brace arrives. Server, client library and run share one process. The floor is what wire and client
-library take alone: until the piece with the brace comes out of the model. Bounds are on the whole way, and a percentile is
-that of all steps of all streams, so a busy neighbour shows.
+library take alone: until the piece with the brace comes out of the model. Bounds are on the whole way; a percentile
+is that of all steps of all streams, so a busy neighbour shows.
 """
 
 from __future__ import annotations
