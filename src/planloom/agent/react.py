@@ -16,6 +16,7 @@ from dataclasses import fields, replace
 from datetime import UTC, datetime
 from typing import Any, Final, Unpack, cast
 
+from planloom.agent.calling import ModelCalls
 from planloom.engine.calls import GRACE_S
 from planloom.engine.clock import SystemClock
 from planloom.engine.emitter import Emitter
@@ -27,10 +28,9 @@ from planloom.errors import (
     PlanValidationError,
     UsageError,
 )
-from planloom.models import Message, Model, ModelReply, ModelRequest, resolve_model
-from planloom.models.paid import PaidModel
+from planloom.models import Message, Model, ModelRequest, resolve_model
 from planloom.plan.budget import Account
-from planloom.plan.events import AnswerReady, Event, ModelCalled, RunFinished, RunStarted
+from planloom.plan.events import AnswerReady, Event, RunFinished, RunStarted
 from planloom.plan.issues import shorten
 from planloom.plan.limits import DEFAULT_LIMITS
 from planloom.plan.model import Plan, Step
@@ -142,13 +142,14 @@ class _React:
         self._max_steps = max_steps
         self._options = options
         self._inputs = dict(options.get("inputs") or {})
-        self._model = PaidModel(model, account, self._model_called)
-        worker = options.get("worker_model")
-        self._worker = None if worker is None else PaidModel(resolve_model(worker), account, self._model_called)
         self._clock = options.get("clock") or SystemClock()
         on_event = options.get("on_event")
         run_id = options.get("run_id") or secrets.token_hex(8)
         self._emitter = Emitter(run_id, self._clock, () if on_event is None else (on_event,), None)
+        self._calls = ModelCalls(account, self._emitter)
+        self._model = self._calls.of(model)
+        worker = options.get("worker_model")
+        self._worker = None if worker is None else self._calls.of(resolve_model(worker))
         self._messages: list[Message] = []
         self._steps: list[Step] = []
         self._results: dict[str, StepResult] = {}
@@ -158,6 +159,7 @@ class _React:
     async def execute(self, instructions: str) -> RunResult:
         """Run the loop to its end and return the result, whatever the model and the tools do."""
         self._loop = asyncio.get_running_loop()
+        self._calls.begin()
         self._began = self._loop.time()
         began_at = datetime.fromtimestamp(self._clock.now(), UTC)
         self._emitter.emit(RunStarted, None, self._goal, 0)
@@ -307,21 +309,6 @@ class _React:
         if not isinstance(event, RunStarted | RunFinished):
             own = [getattr(event, entry.name) for entry in fields(event)[_COMMON_FIELDS:]]
             self._emitter.emit(type(event), event.step_id, *own)
-
-    def _model_called(self, request: ModelRequest, reply: ModelReply) -> None:
-        usage = reply.usage
-        self._emitter.emit(
-            ModelCalled,
-            None,
-            request.purpose,
-            reply.model or self._model.name,
-            usage.input_tokens,
-            usage.output_tokens,
-            reply.cost_usd,
-            reply.latency_ms,
-            reply.tries,
-            usage.estimated,
-        )
 
     def _out_of_time(self) -> StepError:
         limit_s = self._limit_s or 0.0
