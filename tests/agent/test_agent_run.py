@@ -25,6 +25,7 @@ from planloom.errors import ModelKeyError, ModelRateLimitError
 from planloom.plan.budget import Account
 from planloom.plan.events import AnswerDelta, AnswerReady, RunFinished
 from planloom.plan.limits import Limits
+from planloom.planning.joining import UNANSWERED
 from planloom.testing import HANG, ScriptedModel, VirtualClock
 
 ONE = plan_text(step("a"), answer=ref("a"))
@@ -208,7 +209,7 @@ def test_compile_joins_and_takes_no_more_rounds() -> None:
     """Its joiner is told that there is no other round, even when the agent allows some."""
     made = Goal([look()], ['{"calls": [{"id": "a", "tool": "look", "args": {}}]}'], ["MORE: milk"], max_rounds=3)
     result = made.run(mode="compile")
-    assert (RunStatus.SUCCEEDED, "milk") == (result.status, result.answer)
+    assert (RunStatus.SUCCEEDED, f"{UNANSWERED}: milk") == (result.status, result.answer)
     assert [] == made.types("round-started")
 
 

@@ -16,7 +16,7 @@ from planloom.errors import BudgetExceededError, ModelRateLimitError, ModelReply
 from planloom.models import ModelReply
 from planloom.models.paid import PaidModel
 from planloom.plan.budget import Account, Budget
-from planloom.planning.joining import MAX_MORE_CHARS, AnswerGate, Joined, join
+from planloom.planning.joining import MAX_MORE_CHARS, UNANSWERED, AnswerGate, Joined, join
 from planloom.planning.prompts import MAX_OUTPUTS_CHARS, join_message
 from planloom.planning.showing import shape_of, show_value
 from planloom.testing import ScriptedModel
@@ -137,9 +137,10 @@ def test_a_request_for_more_is_never_streamed(text: str, more: str) -> None:
 
 
 def test_on_the_last_round_there_is_no_more() -> None:
-    """The model is told that it may not ask; if it does all the same, what is missing is its answer."""
+    """The model is told that it may not ask; if it does all the same, that is said, and does not look like an answer."""
     joined, heard, model = ask("MORE: the price of tea", is_last=True)
-    assert (Joined("the price of tea"), ["the price of tea"]) == (joined, heard)
+    said = f"{UNANSWERED}: the price of tea"
+    assert (Joined(said), [said]) == (joined, heard)
     system = model.requests[0].messages[0].text
     assert "MORE:" not in system
     assert "No more tool calls are possible" in system

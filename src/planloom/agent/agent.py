@@ -16,12 +16,13 @@ from planloom.agent.compare import STRATEGIES, Comparison, Strategy, StrategyRow
 from planloom.agent.nesting import Nesting
 from planloom.agent.people import Answer, ApprovalKind, Approve, Approver
 from planloom.agent.react import MAX_STEPS, react
+from planloom.agent.rounds import OutOfTime, within
 from planloom.agent.session import Mode, Session
 from planloom.agent.settings import MAX_ROUNDS, AgentSettings, GoalOptions
 from planloom.agent.subagent import make_tool
 from planloom.engine.base import Clock
 from planloom.engine.execute import RunOptions, check_bounds, refuse_while_loading, stream_run
-from planloom.errors import ModelKeyError, UsageError
+from planloom.errors import BudgetExceededError, ModelKeyError, UsageError
 from planloom.models import Model, default_models, resolve_model
 from planloom.models.paid import PaidModel
 from planloom.plan.budget import Account, Budget
@@ -173,11 +174,12 @@ class Agent:
     async def plan(self, goal: str, *, inputs: dict[str, Any] | None = None) -> Plan:
         """Return a valid plan for a goal, and run nothing.
 
-        Raises as `create_plan`, and `BudgetExceededError` when the budget has no room for a call of the planner.
+        Raises as `create_plan`, and `BudgetExceededError` when the budget has no room for a call of the planner, or its
+        time is up.
         """
-        settings = self._resolved()
-        account = Account(settings.budget, Nesting.enter(None).account, guard=threading.Lock())
-        return await create_plan(
+        settings, nesting = self._resolved(), Nesting.enter(None)
+        account = Account(settings.budget, nesting.account, guard=threading.Lock())
+        work = create_plan(
             _checked_goal(goal),
             settings.toolbox,
             model=PaidModel(settings.planner, account),
@@ -185,6 +187,12 @@ class Agent:
             instructions=settings.instructions,
             max_mends=settings.max_mends,
         )
+        if self.wall_s is None:
+            return await within(nesting.ends_at, work)
+        try:
+            return await within(asyncio.get_running_loop().time() + self.wall_s, work)
+        except OutOfTime:
+            raise BudgetExceededError("wall_s", self.wall_s, self.wall_s) from None
 
     async def react(
         self, goal: str, *, max_steps: int = MAX_STEPS, account: Account | None = None, **options: Unpack[RunOptions]

@@ -144,11 +144,11 @@ class Session:
         except (ModelError, MissingExtraError, UsageError) as failure:
             if self._rounds.result is None:
                 raise
-            return RunStatus.FAILED, self._rounds.result.answer, error_of("model", failure)
+            return RunStatus.FAILED, self._answer_of_plan(), error_of("model", failure)
         except PlanValidationError as rejected:
             if self._rounds.result is None:
                 raise
-            return RunStatus.FAILED, self._rounds.result.answer, error_of("plan", rejected)
+            return RunStatus.FAILED, self._answer_of_plan(), error_of("plan", rejected)
 
     async def _reach(self) -> tuple[RunStatus, Any, StepError | None]:
         result = await self._first_round()
@@ -162,6 +162,12 @@ class Session:
             plan = await self._within(self._extend(result, missing))
             result = await self._rounds.run(plan, self._make_replanner(), result.steps)
         raise AssertionError("the last answer asks for nothing more")
+
+    def _answer_of_plan(self) -> Any:
+        """Return the answer that the plan itself has, in the type that is wanted; one in words was not written."""
+        result = self._rounds.result
+        fitting = None if result is None or result.plan.answer is MISSING else self._form.fit(result.answer)
+        return None if fitting is None else fitting.value
 
     def _status_of(self, result: RunResult) -> RunStatus:
         return RunStatus.WAITING if self._rounds.is_waiting and result.status is RunStatus.FAILED else result.status

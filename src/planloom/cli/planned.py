@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import tempfile
 from pathlib import Path
 from typing import Any, Final
 
@@ -114,7 +115,11 @@ def _edited(terminal: Terminal, plan: Plan, what: Given) -> Plan:
     """Let a person edit the plan until it is valid or they give up. Raises `PlanValidationError`."""
     text = plan.to_json() + "\n"
     for _ in range(MAX_EDITS):
-        text = click.edit(text, extension=".json", require_save=False) or text
+        try:
+            text = click.edit(text, extension=".json", require_save=False) or text
+        except (click.ClickException, OSError) as error:  # the plan was paid for: it is not lost with the editor
+            terminal.say_problem(f"the editor did not work, so the plan is as it was written: {_reason(error)}")
+            return plan
         try:
             read = Plan.from_json(text)
             issues = find_issues(read, what.toolbox, inputs=what.inputs)
@@ -126,8 +131,20 @@ def _edited(terminal: Terminal, plan: Plan, what: Given) -> Plan:
         if what.person is None or not _edits_again(terminal, rejected):
             if what.mode == "json":
                 terminal.data(write_document(verdict(issues), for_people=terminal.data_is_terminal))
+            terminal.say(f"what you wrote is kept in {_kept(text)}")
             raise rejected
     raise click.UsageError(f"the plan was edited {MAX_EDITS} times and is still not valid")
+
+
+def _reason(error: click.ClickException | OSError) -> str:
+    return error.format_message() if isinstance(error, click.ClickException) else error.strerror or str(error)
+
+
+def _kept(text: str) -> str:
+    """Write a rejected edit where the person finds it, and return where."""
+    with tempfile.NamedTemporaryFile("w", prefix="planloom-edit-", suffix=".json", delete=False) as file:
+        file.write(text)
+    return file.name
 
 
 def _edits_again(terminal: Terminal, rejected: PlanValidationError) -> bool:

@@ -39,6 +39,8 @@ MAX_PROBLEMS: Final = 10
 MAX_SCHEMA_CHARS: Final = 50_000
 MAX_MORE_CHARS: Final = 1_000
 MAX_QUOTED_CHARS: Final = 20_000
+UNANSWERED: Final = "This could not be answered from what there is. Missing"
+"""What the answer begins with when the joiner has none on its last round."""
 _MORE: Final = "MORE:"
 _ORNAMENT: Final = " \t\r\n*_`\"'>#-"
 """What models put in front of a word that they want to stand out."""
@@ -180,9 +182,10 @@ class AnswerGate:
             return ""
         text = without_thoughts(self._held).strip()
         requested = _requested(text)
-        if requested is None or self._is_last:
-            # asked not to, it asks for more all the same: what is missing is all there is to say
-            return text if requested is None else requested
+        if requested is None:
+            return text
+        if self._is_last:  # asked not to, it asks for more all the same: that is no answer, and must not look like one
+            return f"{UNANSWERED}: {requested}"
         self.more = requested
         return ""
 
