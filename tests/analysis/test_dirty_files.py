@@ -53,6 +53,8 @@ READ: dict[str, tuple[bytes | str, dict[str, Any], int, dict[str, str], list[str
     "row names of R": ("x,y\na,1,2\nb,3,4\n", {}, 2, {"row_name": "text", "x": "integer", "y": "integer"}, ["`row_name`"]),
     "repeated names": ("a,A,a\n1,2,3\n", {}, 1, {"a": "integer", "A_2": "integer", "a_3": "integer"}, ["made unique: `A_2`, `a_3`"]),
     "empty names": ("a,,c\n1,2,3\n", {}, 1, {"a": "integer", "column_2": "integer", "c": "integer"}, ["1 column without a name"]),
+    "titles and a blank above": ("One\nTwo\n\na,b\n1,2\n3,4\n", {}, 2, {"a": "integer", "b": "integer"},
+        ["2 lines above the header passed over.\nHeader: the first line below those."]),
     "a title above": ("Sales of 2024\n\na,b\n1,2\n3,4\n", {}, 2, {"a": "integer", "b": "integer"}, ["1 line above the header"]),
     "header only": ("a,b\n", {}, 0, {"a": "text", "b": "text"}, ["a header and no rows"]),
     "one column": ("a\n1\n2\n", {}, 2, {"a": "integer"}, ["One column"]),
@@ -97,6 +99,7 @@ def _zip() -> bytes:
 REFUSED: dict[str, tuple[bytes, list[str]]] = {
     "empty": (b"", ["is empty"]),
     "blank lines": (b"\n\n\n", ["no cell"]),
+    "only quotes": (b'""\n""\n', ["a header line of 1 empty name and no value"]),
     "only separators": (b",,\n,,\n", ["empty names and no value"]),
     "a picture": (b"\x89PNG\r\n\x1a\n\x00\x00", ["a PNG picture", "CSV"]),
     "a zip archive": (_zip(), ["a zip archive", "unpack"]),

@@ -67,7 +67,7 @@ def read_dialect(sample: str, *, complete: bool, separator: str | None = None, h
     decisions += sentence
     rows = rows[above:]
     has_header, sentence = _judge_header(rows, header)
-    decisions.append(sentence)
+    decisions.append(sentence.replace("the first line", "the first line below those") if above else sentence)
     width = max(len(rows[0]) if has_header else 0, _usual_width(rows[1:] if has_header else rows))
     if width > COLUMNS:
         raise DataError(f"the table has {width:,} columns; at most {COLUMNS:,} are read\nhint: turn it on its side")

@@ -21,6 +21,7 @@ from planloom.analysis.dialect import NO_SEPARATOR, SAMPLE_CHARACTERS, Dialect, 
 from planloom.analysis.formats import PADDING
 from planloom.analysis.source import Source, inspect_source
 from planloom.analysis.tables import Column, Table, keep_table, kind_of, new_table_file
+from planloom.analysis.wording import count
 from planloom.errors import DataError
 
 SAMPLE_LIMIT = 16 * 1024 * 1024
@@ -101,7 +102,7 @@ def _read_text(
         cells = decide_formats(database, kept_rows, dialect.names)
         kept = [cell for cell in cells if not (cell.position in dialect.empty_names and cell.is_empty)]
         if not kept:
-            raise DataError(f"`{path}` has a header line of {len(cells)} empty names and no value")
+            raise DataError(f"`{path}` has a header line of {count(len(cells), 'empty name')} and no value")
         left_out = [cell.name for cell in cells if cell not in kept]
         if left_out:
             decisions.append(f"Left out, as it has neither a name nor a value: {listed(left_out)}.")
@@ -198,12 +199,12 @@ def _ragged_rows(database: Database, raw: Path, dialect: Dialect) -> tuple[list[
     )
     sentences: list[str] = []
     if short and width > 1:
-        sentences.append(f"{_rows(short)} with too few cells: the missing ones at the end are empty.")
+        sentences.append(f"{count(short, 'row')} with too few cells: the missing ones at the end are empty.")
     if long and dialect.separator != NO_SEPARATOR:
         first = first_long - dialect.records_before_data + 1
         sentences.append(
-            f"{_rows(long)} with more than {width} cells left out, as it is not clear which cell belongs to which "
-            f"column; the first was row {first:,} below the header."
+            f"{count(long, 'row')} with more than {width} cells left out, as it is not clear which cell belongs to "
+            f"which column; the first was row {first:,} below the header."
         )
     return sentences, f"(SELECT * FROM {rows} WHERE coalesce({beyond}, '') = '')"
 
@@ -241,7 +242,3 @@ def _copy_parquet(path: str, database: Database, source: Source, written: Path) 
     )
     database.rows(f"COPY (SELECT {values} FROM {table}) TO {database.path(written)} (FORMAT parquet)")
     return sentences
-
-
-def _rows(count: int) -> str:
-    return f"{count:,} row{'' if count == 1 else 's'}"

@@ -21,6 +21,7 @@ from planloom.analysis.statistics import ColumnStats, Methods, Stats
 from planloom.analysis.wording import count, number, share
 from planloom.drawing import plan_svg, timeline_svg
 from planloom.errors import MissingExtraError
+from planloom.plan.issues import split_hint
 from planloom.plan.results import RunResult
 
 if TYPE_CHECKING:
@@ -239,7 +240,7 @@ def _problems(result: RunResult) -> list[dict[str, str]]:
     for step_id, step in result.steps.items():
         if step.error is None or step.status.value not in ("failed", "cancelled", "unknown"):
             continue
-        reason, _, hint = re.sub(r"\s+", " ", step.error.message).partition(" hint: ")
+        reason, hint = (" ".join(part.split()) for part in split_hint(step.error.message))
         problems.append({"step": step_id, "status": step.status.value, "reason": reason, "hint": hint})
     if result.error is not None:
         problems.append({"step": "", "status": "failed", "reason": result.error.message, "hint": ""})

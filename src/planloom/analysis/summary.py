@@ -64,17 +64,21 @@ def _about_numbers(stats: Stats) -> str:
     ]
     if telling:
         widest = sorted(telling, key=lambda name: -stats["columns"][name]["distinct"])[:COLUMNS_NAMED]
-        parts = [_about_column(name, stats["numeric"][name]) for name in telling if name in widest]
+        parts = [
+            _about_column(name, stats["numeric"][name], stats["columns"][name]["distinct"])
+            for name in telling
+            if name in widest
+        ]
         return f"{', and '.join(parts)}."
     repeated = [name for name, column in stats["columns"].items() if column["most_common"] is not None]
     if repeated:
         name = repeated[0]
         column = stats["columns"][name]
         return (
-            f"No column holds measured numbers; the most common value of {quoted(name)} is "
+            f"No column holds measured numbers{_left_out(stats)}; the most common value of {quoted(name)} is "
             f"{quoted(column['most_common'] or '')}, in {count(column['most_common_count'] or 0, 'row')}."
         )
-    return "No column holds measured numbers."
+    return f"No column holds measured numbers{_left_out(stats)}."
 
 
 def is_running_number(column: ColumnStats, figures: NumericStats) -> bool:
@@ -85,8 +89,21 @@ def is_running_number(column: ColumnStats, figures: NumericStats) -> bool:
     return column["distinct"] == figures["count"] == high - low + 1
 
 
-def _about_column(name: str, figures: NumericStats) -> str:
-    if figures["min"] == figures["max"]:
+def _left_out(stats: Stats) -> str:
+    """Which columns of numbers the figures leave out, and why, if there are any."""
+    names = [name for name, figures in stats["numeric"].items() if is_running_number(stats["columns"][name], figures)]
+    if not names:
+        return ""
+    if len(names) == 1:
+        return f": {quoted(names[0])} looks like an id and was left out"
+    hidden = len(names) - COLUMNS_NAMED
+    more = f" and {hidden:,} more" if hidden > 0 else ""
+    shown = (", " if more else " and ").join(map(quoted, names[:COLUMNS_NAMED]))
+    return f": {shown}{more} look like ids and were left out"
+
+
+def _about_column(name: str, figures: NumericStats, distinct: int) -> str:
+    if distinct == 1:  # not by the figures: large integers that differ can be one and the same float
         return f"{quoted(name)} is always {number(figures['mean'])}"
     return (
         f"{quoted(name)} averages {number(figures['mean'])} (median {number(figures['median'])}, "
