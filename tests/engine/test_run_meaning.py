@@ -495,7 +495,7 @@ def test_an_input_without_a_default_must_be_given() -> None:
     ("value", "message"),
     [
         (float("nan"), "input `a` cannot be used: its value is nan"),
-        ([object()], r"input `a` cannot be used: its value\[0\] is a object"),
+        ([object()], r"input `a` cannot be used: its value\[0\] is an object"),
         (10**5_000, "input `a` cannot be used: its value is a whole number of more than"),
     ],
     ids=["nan", "object", "number"],

@@ -94,7 +94,7 @@ REFUSED: list[tuple[str, Any, str, str]] = [
         "wrong-field-type",
     ),
     ("too deep", "[" * 100_000, "nested too deep", "limit"),
-    ("a file", 3, "not a int", "wrong-field-type"),
+    ("a file", 3, "not an int", "wrong-field-type"),
 ]
 
 

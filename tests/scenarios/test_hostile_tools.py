@@ -178,7 +178,7 @@ def test_an_async_generator_as_a_tool() -> None:
         yield 1
 
     assert_contained(
-        execute(surrounded("hostile"), Tool.from_function(hostile)), "output", "is a async_generator; return a list"
+        execute(surrounded("hostile"), Tool.from_function(hostile)), "output", "is an async_generator; return a list"
     )
 
 

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any, Final, cast
 
 from planloom.errors import PlanFormatError
-from planloom.plan.issues import Issue, IssueCode, pointer, shorten
+from planloom.plan.issues import Issue, IssueCode, pointer, shorten, with_article
 from planloom.plan.limits import DEFAULT_LIMITS, Limits
 from planloom.plan.step import Step
 
@@ -104,7 +104,7 @@ def _copy_scalar(value: Any, place: list[Any]) -> Any:
         return str.__str__(value)  # an enum of texts becomes its text
     if isinstance(value, int):
         return int(value)
-    what = f"the number {value}" if isinstance(value, float) else f"a {type(value).__name__}"
+    what = f"the number {value}" if isinstance(value, float) else with_article(type(value).__name__)
     raise format_error(f"a plan is made of JSON values, and {what} is none", _shown_place(place))
 
 
@@ -113,7 +113,9 @@ def _copy_key(key: Any, place: list[Any]) -> str:
         return str.__str__(key)
     if isinstance(key, int | float | None) and not (isinstance(key, int) and key.bit_length() > 1_000):
         return json.dumps(key)  # as json.dumps itself would write the object
-    raise format_error(f"the keys of a plan are text, and a {type(key).__name__} is none", _shown_place(place[:-1]))
+    raise format_error(
+        f"the keys of a plan are text, and {with_article(type(key).__name__)} is none", _shown_place(place[:-1])
+    )
 
 
 def _shown_place(place: list[Any]) -> str:

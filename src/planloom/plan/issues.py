@@ -44,8 +44,9 @@ ISSUE_CODES: Final[tuple[str, ...]] = get_args(IssueCode)
 class Issue:
     """One thing that is wrong with a plan.
 
-    `path` is a JSON pointer (RFC 6901) into the plan as `Plan.to_dict()` writes it; `hint` says how to mend
-    it, or is None.
+    `path` is a JSON pointer (RFC 6901) into the plan as `Plan.to_dict()` writes it: `/steps/0/args`, also for a
+    plan that was given as a bare list. Only where nothing could be read as a plan (`PlanFormatError`) does it
+    lead into what was given: `/0/args` for a bare list. `hint` says how to mend it, or is None.
     """
 
     code: IssueCode
@@ -77,6 +78,14 @@ def pointer(*segments: str | int) -> str:
     return "".join(f"/{str(segment).replace('~', '~0').replace('/', '~1')}" for segment in segments)
 
 
+def split_hint(message: str) -> tuple[str, str]:
+    """Return what an error says, and its hint without the word, or an empty text; also when it was put on one line."""
+    reason, mark, hint = message.partition("\nhint: ")
+    if not mark:
+        reason, _, hint = message.partition(" hint: ")
+    return reason, hint
+
+
 def has_errors(issues: Iterable[Issue]) -> bool:
     """Return whether at least one issue is an error, not only a warning."""
     return any(issue.severity == "error" for issue in issues)
@@ -86,6 +95,11 @@ def shorten(text: str, limit: int = 80) -> str:
     """Return `text` on one line and at most `limit` characters long, with an ellipsis where it was cut."""
     flat = printable(text[: limit * 4].replace("\n", " ").replace("\r", " "))
     return flat if len(flat) <= limit and len(text) <= limit * 4 else flat[: limit - 1] + "…"
+
+
+def with_article(noun: str) -> str:
+    """Return "a list", "an int"."""
+    return f"{'an' if noun[:1] in 'aeiouAEIO' else 'a'} {noun}"
 
 
 def printable(text: str) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, cast
 
 from planloom.plan.intake import copy_json_like, format_error, parse_json
-from planloom.plan.issues import Issue, IssueCode, pointer, shorten
+from planloom.plan.issues import Issue, IssueCode, pointer, shorten, with_article
 from planloom.plan.limits import DEFAULT_LIMITS, Limits
 from planloom.plan.references import describe
 from planloom.plan.step import MISSING, PLAN_VERSION, Step
@@ -43,7 +43,9 @@ def read_parts(source: Any, limits: Limits = DEFAULT_LIMITS) -> Parts:
     elif isinstance(source, Mapping | Sequence):
         data = copy_json_like(source, limits)
     else:
-        raise format_error(f"a plan is JSON text, an object or a list of steps, not a {type(source).__name__}")
+        raise format_error(
+            f"a plan is JSON text, an object or a list of steps, not {with_article(type(source).__name__)}"
+        )
     return _parts_from(data, limits)
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from planloom.errors import StepExecutionError
-from planloom.plan.issues import shorten
+from planloom.plan.issues import shorten, split_hint
 from planloom.plan.model import Plan
 from planloom.plan.state import RunStatus, StepStatus
 from planloom.plan.values import normalise_output
@@ -142,6 +142,16 @@ class Usage:
     output_tokens: int = 0
     cost_usd: float | None = 0.0
 
+    def __add__(self, other: Usage) -> Usage:
+        """Return what both cost together; unknown when one of them is."""
+        cost = None if self.cost_usd is None or other.cost_usd is None else self.cost_usd + other.cost_usd
+        return Usage(
+            self.model_calls + other.model_calls,
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            cost,
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Return the usage as a JSON object."""
         return {
@@ -212,9 +222,13 @@ class RunResult:
         for step in troubled[:_MAX_NAMED]:
             assert step.error is not None
             tries = f" on attempt {step.attempts}" if step.attempts > 1 else ""
-            lines.append(f"step `{shorten(step.step_id)}` {step.status.value}{tries}: {step.error.message}")
+            reason, hint = split_hint(step.error.message)
+            lines.append(f"step `{shorten(step.step_id)}` {step.status.value}{tries}: {reason}")
+            if hint:
+                lines.append(f"hint: {hint}")
         if len(troubled) > _MAX_NAMED:
-            lines.append(f"… and {len(troubled) - _MAX_NAMED} more steps")
+            more = len(troubled) - _MAX_NAMED
+            lines.append(f"… and {more} more step{'s' if more > 1 else ''}")
         if skipped:
             names = ", ".join(f"`{shorten(name, 40)}`" for name in skipped[:_MAX_NAMED])
             more = f" and {len(skipped) - _MAX_NAMED} more" if len(skipped) > _MAX_NAMED else ""

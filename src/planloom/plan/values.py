@@ -15,6 +15,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any, Final, cast
 
+from planloom.plan.issues import with_article
 from planloom.plan.limits import DEFAULT_LIMITS, Limits
 from planloom.plan.references import render_segment
 
@@ -101,7 +102,7 @@ class _Normaliser:
             self._count(_NODE_BYTES)
         elif kind is float:
             if not math.isfinite(value):
-                raise _RefusedError(f"is {value}, which JSON cannot hold; return None where there is no number")
+                raise _RefusedError(f"is {value}, which JSON cannot hold; use None where there is no number")
             self._count(_NODE_BYTES)
         elif kind is bool or value is None:
             self._count(_NODE_BYTES)
@@ -219,13 +220,13 @@ def _refuse_promise(value: Any) -> None:
     """Refuse what only promises values: nobody would ever ask it for them."""
     name = type(value).__name__
     if isinstance(value, AsyncIterator | Iterator):
-        raise _RefusedError(f"is a {name}; return a list of what it yields")
+        raise _RefusedError(f"is {with_article(name)}; return a list of what it yields")
     if isinstance(value, Awaitable):
         promise = cast("Any", value)
         close = getattr(promise, "close", None) or getattr(promise, "cancel", None)
         if callable(close):
             close()
-        raise _RefusedError(f"is a {name} that nobody awaited; make the tool `async def`")
+        raise _RefusedError(f"is {with_article(name)} that nobody awaited; make the tool `async def`")
 
 
 def _convert_with_pydantic(value: Any) -> Any:
@@ -242,7 +243,7 @@ def _convert_with_pydantic(value: Any) -> Any:
         return to_jsonable_python(value, inf_nan_mode="constants")
     except (PydanticSerializationError, ValueError, RecursionError, TypeError):
         raise _RefusedError(
-            f"is a {type(value).__name__}, which has no JSON form; "
+            f"is {with_article(type(value).__name__)}, which has no JSON form; "
             "return text, numbers, lists, objects, dataclasses or pydantic models"
         ) from None
 
