@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -53,6 +55,42 @@ def test_document(command: Any) -> None:
     assert "load_data" == document["plan"]["steps"][0]["tool"]
     assert "is empty" in ended.stderr
     assert (command.folder / "both.html").is_file()
+
+
+def test_narrow_terminal(command: Any) -> None:
+    """Whatever the screen, figures and names are whole."""
+    command.write("sales.csv", (Path(__file__).parents[2] / "examples" / "sales.csv").read_bytes())
+    for columns in (40, 60):
+        code, shown = command.in_terminal("analyse", "sales.csv", columns=columns, env={"TERM": "dumb"}).end()
+        assert 0 == code
+        for word in ("-5,028", "10,200", "Southampton", "delivery_days", "-580.1 to 853.6"):
+            assert re.search(rf"(?<!\S){re.escape(word)}(?!\S)", shown), (columns, word)
+
+
+def test_unreadable_file(command: Any) -> None:
+    """Why a file cannot be read is said with its hint on a line of its own, and the hint once."""
+    command.write("empty.csv", "")
+    ended = command("analyse", "empty.csv")
+    assert 1 == ended.code
+    assert re.search(r"^failed  load after [\d.]+ m?s: `empty.csv` is empty$", ended.stderr, re.MULTILINE)
+    assert "step `load` failed: `empty.csv` is empty\nhint: check that the export finished" in ended.stderr
+    assert 1 == ended.stderr.count("hint: ")
+
+
+@pytest.mark.parametrize(
+    ("beside", "hint"),
+    [
+        (["nope.svg", "nope.esc.svg"], ""),
+        (["nope1.svg", "nope1.csv"], "\nhint: did you mean `nope1.csv`?"),
+        (["nope.CSV.gz", "nope.csx"], "\nhint: did you mean `nope.CSV.gz`?"),
+    ],
+)
+def test_missing_file(inside: Any, beside: list[str], hint: str) -> None:
+    """Of the files beside one that is not there, only one that could hold a table is suggested."""
+    for name in beside:
+        (inside.folder / name).write_text("a,b\n1,2\n")
+    ended = inside("analyse", "nope.csv")
+    assert (2, f"error: there is no file `nope.csv`{hint}\n") == (ended.code, ended.stderr)
 
 
 def test_events(command: Any) -> None:

@@ -161,13 +161,26 @@ def test_frozen_interpreter(command: Any) -> None:
 
 
 def test_reader_who_leaves(command: Any) -> None:
-    """A pipe that nobody reads any more ends the command, quietly; so does it in the middle of a run."""
+    """A pipe that nobody reads any more changes no exit code, quietly; only a stream of events has its run stopped."""
     command.plan({"id": "a", "tool": "counted"})
-    for argv in (("tools", "--json"), ("execute", "plan.json", *TOOLS, "--events")):
+    command.plan({"id": "a", "tool": "echo", "args": {"value": "x" * 200_000}}, name="large.json")
+    command.plan({"id": "a", "tool": "boom"}, name="fails.json")
+    command.plan({"id": "a", "tool": "nobody"}, name="invalid.json")
+    for argv, code in (
+        (("--help",), 0),
+        (("tools", "--json"), 0),
+        (("graph", "plan.json"), 0),
+        (("validate", "invalid.json", *TOOLS), 3),
+        (("execute", "invalid.json", *TOOLS, "--json"), 3),
+        (("execute", "large.json", *TOOLS), 0),
+        (("execute", "large.json", *TOOLS, "--json"), 0),
+        (("execute", "fails.json", *TOOLS, "--json"), 1),
+        (("execute", "plan.json", *TOOLS, "--events"), 1),
+    ):
         process = command.start(*argv)
         process.stdout.close()
         _, stderr = process.communicate(timeout=DELIVERY_S)
-        assert 1 == process.returncode
+        assert code == process.returncode, argv
         for word in (b"Traceback", b"error:", b"Broken"):
             assert word not in stderr
 

@@ -87,6 +87,12 @@ CASES = {
     "settings for no command": Case(
         ("validate", "plan.json"), 2, ("no command `exec`",), {"planloom.toml": "[exec]\ntimeout = 2"}
     ),
+    "unknown tool among the built-in ones": Case(
+        ("execute", "plan.json"), 3, ("unknown-tool", "built-in analysis tools\nhint: name yours with --tools FILE.py")
+    ),
+    "input too large for a number": Case(
+        ("execute", "plan.json", *TOOLS, "--input", "x=[1, 1e999]"), 2, ("--input x", "1e999 is too large", "double quotes")
+    ),
     "setting of a wrong type": Case(
         ("execute", "plan.json"), 2, ("`max-concurrency` is a whole number",), {"planloom.toml": 'max-concurrency = "2"'}
     ),

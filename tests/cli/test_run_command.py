@@ -185,7 +185,7 @@ def test_live(command: Any) -> None:
         "replanned: `first`, `second` became `again`, `last`, because `first` failed: ValueError: no luck",
         "writing the answer with openai:test",
         "✓ last",
-        "3 of 3 steps done · 2 model calls",
+        "3 of 3 steps ended · 2 model calls",
     ):
         assert words in plain
     assert 1 == plain.count("The sum is 7.")

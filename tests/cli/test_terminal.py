@@ -33,7 +33,7 @@ def test_live_display(command: Any) -> None:
         "✗ broken",
         r"ValueError: [red]\x1b[2Jgone",
         "» never",
-        "5 of 5 steps done · 1 failed · 1 skipped",
+        "5 of 5 steps ended · 1 failed · 1 skipped",
         "\r\nfrom a child\r\n",
     ):
         assert words in plain
@@ -52,7 +52,7 @@ def test_progress_and_ctrl_c(command: Any) -> None:
     assert 130 == code
     plain = CODES.sub("", shown)
     assert "stopping: asking 1 running step to end" in plain
-    assert "0 of 2 steps done · 2 stopped" in plain
+    assert "0 of 2 steps ended · 2 stopped" in plain
     assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
 
 
@@ -63,8 +63,8 @@ def test_large_plan_does_not_flood(command: Any) -> None:
     code, shown = command.in_terminal("execute", "plan.json", *TOOLS, lines=20, stdout=-3).end()
     assert 1 == code
     plain = CODES.sub("", shown)
-    assert "1,001 of 1,001 steps done · 1 failed" in plain
-    frames = shown.split("steps done")
+    assert "1,001 of 1,001 steps ended · 1 failed" in plain
+    frames = shown.split("steps ended")
     assert max(frame.count("\n") for frame in frames) <= 20
     assert "✗ bad" in CODES.sub("", frames[-2])
 
@@ -86,7 +86,7 @@ def test_streams_apart(command: Any) -> None:
     document = terminal.process.stdout.read()
     code, shown = terminal.end()
     assert (0, b'{"version":1,') == (code, document[:13])
-    assert "1 of 1 step done" in CODES.sub("", shown)
+    assert "1 of 1 step ended" in CODES.sub("", shown)
 
 
 def test_tables_fit_the_terminal(command: Any) -> None:

@@ -10,7 +10,7 @@ import click
 import pytest
 
 from planloom.cli.commands import COMMANDS, group
-from planloom.cli.options import ENVIRONMENT_PREFIX
+from planloom.cli.options import ENVIRONMENT_PREFIX, Word
 from planloom.cli.settings import read_settings
 from planloom.models.providers import PROVIDERS
 
@@ -39,10 +39,17 @@ def test_every_option_is_documented() -> None:
     expected: dict[str, tuple[str, list[str]]] = {}
     for name, command in commands().items():
         for parameter in command.params:
-            if isinstance(parameter, click.Option):
+            if isinstance(parameter, click.Option) and not isinstance(parameter, Word):
                 variable = f"{ENVIRONMENT_PREFIX}_{(parameter.name or '').upper()}"
                 expected.setdefault(parameter.opts[0], (variable, []))[1].append(name)
     assert expected == written_options()
+
+
+def test_every_word_is_documented() -> None:
+    """Options that no setting may give are named as such."""
+    words = [option for command in commands().values() for option in command.params if isinstance(option, Word)]
+    named = re.findall(r"`(--[a-z-]+)`", section("Options").split("command line alone", 1)[1].split("\n\n", 1)[0])
+    assert [option.opts[0] for option in words] == named
 
 
 def test_every_variable_is_documented() -> None:

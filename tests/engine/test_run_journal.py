@@ -84,6 +84,15 @@ def test_words_about_steps_that_need_none(tmp_path: Path) -> None:
             resume(journal, retry=[wrong])
     skipped = resume(journal, skip=["first"])
     assert ("succeeded", "skipped") == (skipped.status, skipped.steps["first"].status)
+    assert "skipped" == resume(journal).steps["first"].status  # the journal knows the word
+
+
+def test_a_word_is_not_lost_in_another_crash(tmp_path: Path) -> None:
+    """What a person said of a payment holds for the processes after this one."""
+    journal = tmp_path / "runs.db"
+    crash(journal, "pay bob")
+    assert "paid by hand" == resume(journal, outputs={"first": "paid by hand"}).steps["first"].output
+    assert "paid by hand" == resume(journal).steps["first"].output
 
 
 def test_an_unknown_run(tmp_path: Path) -> None:

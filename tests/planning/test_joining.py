@@ -137,7 +137,7 @@ def test_a_request_for_more_is_never_streamed(text: str, more: str) -> None:
 
 
 def test_on_the_last_round_there_is_no_more() -> None:
-    """The model is told that it may not ask; if it does all the same, that is said, and does not look like an answer."""
+    """The model is told that it may not ask; if it does all the same, that does not look like an answer."""
     joined, heard, model = ask("MORE: the price of tea", is_last=True)
     said = f"{UNANSWERED}: the price of tea"
     assert (Joined(said), [said]) == (joined, heard)

@@ -13,6 +13,7 @@ from planloom.agent.answering import AnswerForm
 from planloom.agent.session import Session
 from planloom.agent.settings import AgentSettings, GoalOptions
 from planloom.engine import journaled
+from planloom.engine.clock import SystemClock
 from planloom.engine.execute import read_inputs
 from planloom.errors import UsageError
 from planloom.plan.history import Words
@@ -43,6 +44,7 @@ class Resumption:
         }
         effects = journaled.effects_of(settings.toolbox)
         self.finished: Mapping[str, StepResult] = known | journaled.settled(self.history, effects, words)
+        book.keep(words, SystemClock().now())
 
 
 async def run_recorded(

@@ -10,8 +10,10 @@
     ledger     one run as its events tell it        live, lines   that, shown as it happens
     progress   what models do for a goal as a whole  streams     stdout while a run goes on
     goals      what is given for a goal             people    who is asked at this terminal
+    journals   which journal a command means        keeping   a run that is kept, and how to go on with it
+    kept_runs  the command `runs`                   attempts  every attempt of a kept run, and their bars
     planned, compared, findings, asking   what `plan`, `compare` and `analyse` do
-    run, plan, compile, compare, analyse, doctor, execute, graph, tools, validate   one file per command
+    run, plan, compile, compare, analyse, doctor, execute, resume, show, graph, tools, validate   one file per command
 
 Rule: whatever a plan, a tool or a file does, a command ends with one of the documented exit codes, and never
 with a traceback. No other package may import this one.

@@ -19,11 +19,16 @@ COMMANDS: Final = {
     "analyse": "Find what is in data files, and what is odd about it.",
     "validate": "Check a plan without running it.",
     "execute": "Run a plan as it is, without a model.",
+    "runs": "List the runs that are kept in a journal.",
+    "show": "Show a kept run: plan, steps, attempts, timeline.",
+    "resume": "Go on with a run that was cut off, failed or waits.",
     "graph": "Draw a plan as text, Mermaid or SVG.",
     "tools": "List tools, their arguments and their effects.",
     "doctor": "Say what this installation has, and what it lacks.",
 }
 """Every command with its short help. The module `planloom.cli.<name>` holds it as `<name>`."""
+MODULES: Final = {"runs": "kept_runs"}
+"""Modules that are not named like their command."""
 
 _EPILOG: Final = """\b
 Examples:
@@ -33,6 +38,8 @@ Examples:
   planloom tools --tools my_tools.py
   planloom validate plan.json --tools my_tools.py
   planloom execute plan.json --tools my_tools.py --input city=Oslo
+  planloom execute plan.json --tools my_tools.py --journal runs.db
+  planloom resume last --tools my_tools.py --journal runs.db
   planloom graph plan.json --format svg --output plan.svg
 
 \b
@@ -58,7 +65,7 @@ class CommandGroup(click.Group):
         """Load a command, or return None."""
         if cmd_name not in COMMANDS:
             return None
-        return getattr(import_module(f"planloom.cli.{cmd_name}"), cmd_name)
+        return getattr(import_module(f"planloom.cli.{MODULES.get(cmd_name, cmd_name)}"), cmd_name)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -124,7 +124,7 @@ async def _reach(agent: Agent, name: str, goal: str, settings: GoalOptions, code
 
 def _table(terminal: Terminal, compared: Comparison) -> str:
     columns = [
-        Column("strategy", style="bold", is_whole=True),
+        Column("strategy", style="bold"),
         Column("status"),
         *[Column(name, align="right") for name in ("time", "model calls", "tokens in", "tokens out", "cost", "steps")],
     ]

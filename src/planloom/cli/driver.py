@@ -141,6 +141,7 @@ class Driver:
         except BaseException:
             self._reporter.stop()
             self._is_over.set()
+            self._clean_up(1)  # the loop's own threads would hold up the end of the process
             raise
         if not self._ending.acquire(blocking=False):
             threading.Event().wait()  # another thread is delivering and will leave
@@ -240,13 +241,14 @@ class Driver:
         return result
 
     def _hand_over(self, result: RunResult, code: int) -> int:
-        """Deliver the result. What cannot be written is said, and makes a success a failure."""
+        """Deliver the result. What cannot be written is said, and makes a success a failure; a reader who left not."""
         self._reporter.stop()
         try:
             self._deliver(result)
         except OutputError as error:
-            if not error.is_quiet:
-                self._terminal.say_problem(f"error: {error}")
+            if error.is_quiet:
+                return code
+            self._terminal.say_problem(f"error: {error}")
             return code or 1
         return code
 

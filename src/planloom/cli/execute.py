@@ -8,10 +8,12 @@ import click
 
 from planloom.cli import options
 from planloom.cli.documents import verdict, write_document
+from planloom.cli.journals import journal_asked_for
+from planloom.cli.keeping import Keeper, starting
 from planloom.cli.runs import check_time_limit, drive, show_answer
-from planloom.cli.sources import parse_inputs, read_plan, tools_required, unused_inputs
+from planloom.cli.sources import note_on_tools, parse_inputs, read_plan, tools_required, unused_inputs
 from planloom.cli.terminal import Terminal
-from planloom.engine.execute import execute_plan
+from planloom.engine.execute import RunOptions, execute_plan
 from planloom.errors import PlanFormatError
 from planloom.plan.issues import has_errors
 from planloom.tools.checks import find_issues, validate_plan
@@ -22,6 +24,7 @@ Examples:
   planloom execute plan.json --tools my_tools.py --input city=Oslo --input days=3
   planloom execute plan.json --tools shop.tools:toolbox --json > result.json
   cat plan.json | planloom execute - --tools my_tools.py --events
+  planloom execute plan.json --tools my_tools.py --journal runs.db
 
 \b
 Exit codes: 0 done; 1 the run failed; 2 wrong usage; 3 the plan is invalid;
@@ -39,6 +42,7 @@ Exit codes: 0 done; 1 the run failed; 2 wrong usage; 3 the plan is invalid;
 @options.output_option
 @options.concurrency_option
 @options.timeout_option
+@options.keep_options
 @options.no_input_option
 @click.pass_context
 def execute(
@@ -50,7 +54,7 @@ def execute(
     max_concurrency: int | None,
     timeout: float | None,
     no_input: bool,
-    **_flags: bool,
+    **_options: object,
 ) -> int:
     """Run a plan as it is, without a model. PLAN is a JSON file, or - for stdin.
 
@@ -61,6 +65,7 @@ def execute(
         raise click.UsageError("--events writes to stdout; it cannot be used together with --output", context)
     time_limit_s = check_time_limit(timeout)
     inputs = parse_inputs(input)
+    journal = journal_asked_for(context)
     terminal = Terminal.open(output)
     context.call_on_close(terminal.close)
     try:
@@ -73,24 +78,20 @@ def execute(
     issues = find_issues(read, toolbox, inputs=inputs)
     if has_errors(issues) and mode == "json":
         terminal.data(write_document(verdict(issues), for_people=terminal.data_is_terminal))
+    if note := note_on_tools(tools, issues):
+        terminal.say(note)
     validate_plan(read, toolbox, inputs=inputs)
     for sentence in unused_inputs(read, inputs):
         terminal.say(f"note: {sentence}", "yellow")
+    run_options = RunOptions(inputs=inputs, max_concurrency=max_concurrency, timeout_s=time_limit_s)
+    keeper = None if journal is None else Keeper(terminal, journal, tools)
     return drive(
         terminal,
         mode,
         read,
         toolbox,
-        lambda on_event, on_blocked, workdir: execute_plan(
-            read,
-            toolbox,
-            inputs=inputs,
-            max_concurrency=max_concurrency,
-            timeout_s=time_limit_s,
-            on_event=on_event,
-            on_blocked=on_blocked,
-            workdir=workdir,
-        ),
+        starting(keeper, run_options, lambda given: execute_plan(read, toolbox, **given)),
         lambda result: show_answer(terminal, result),
         time_limit_s,
+        outcome=None if keeper is None else keeper.say_outcome,
     )

@@ -35,6 +35,9 @@ MAX_ROWS: Final = 60
 MAX_DRAWN_STEPS: Final = 16
 MAX_TEXT_COLUMNS: Final = 110
 """Columns of running text, which is hard to read in wider lines."""
+MAX_NAME_CHARS: Final = 40
+MAX_PIPED_CHARS: Final = 4_000
+"""Where there is no screen, a name is as long as it likes, within reason."""
 MIN_LEFT_S: Final = 0.001
 _ROOM_FOR_QUARTILES: Final = 96
 
@@ -168,13 +171,18 @@ def _anomalies(terminal: Terminal, section: Section) -> str:
         Column("number", align="right"),
         Column("share", align="right"),
         Column("usual range"),
-        Column("farthest values", share=1),
+        Column("farthest values", wraps=True),
     ]
     rows = [
-        [one_line(found.name, 60), found.number, found.share, found.usual, _farthest(found.values, found.more)]
+        [_name(terminal, found.name), found.number, found.share, found.usual, _farthest(found.values, found.more)]
         for found in section.findings[:MAX_ROWS]
     ]
     return f"{head}\n{table_text(columns, rows, terminal)}{_hidden(len(section.findings))}"
+
+
+def _name(terminal: Terminal, text: str) -> str:
+    """The name of a column of the data: one that is cut ends in an ellipsis."""
+    return one_line(text, MAX_NAME_CHARS if terminal.data_is_terminal else MAX_PIPED_CHARS)
 
 
 def _farthest(values: tuple[tuple[str, str, str], ...], more: int) -> str:
@@ -191,7 +199,7 @@ def _statistics(terminal: Terminal, section: Section) -> str:
         *[Column(name, align="right") for name in ("count", *[names[i] for i in shown])],
     ]
     rows = [
-        [one_line(row["name"], 40), row["count"], *[visible(row["figures"][i]) for i in shown]]
+        [_name(terminal, row["name"]), row["count"], *[visible(row["figures"][i]) for i in shown]]
         for row in section.numeric[:MAX_ROWS]
     ]
     return table_text(columns, rows, terminal) + _hidden(len(section.numeric) + section.hidden_numeric)
@@ -203,11 +211,11 @@ def _columns(terminal: Terminal, section: Section) -> str:
         Column("type"),
         Column("missing", align="right"),
         Column("distinct", align="right"),
-        Column("note", share=1),
+        Column("note", wraps=True),
     ]
     rows = [
         [
-            one_line(row["name"], 40),
+            _name(terminal, row["name"]),
             row["type"],
             f"{row['missing']} ({row['missing_share']})" if row["missing_share"] else row["missing"],
             row["distinct"],

@@ -14,7 +14,7 @@ from typing import Final
 from planloom.cli.ledger import Ledger
 from planloom.cli.progress import said_of_mending, said_of_mends, said_of_refusal, said_of_replan, said_of_round
 from planloom.cli.terminal import Terminal
-from planloom.cli.text import counted, first_line, one_line, seconds, took
+from planloom.cli.text import counted, first_line, first_reason, one_line, seconds, took
 from planloom.plan import events
 from planloom.plan.events import Event
 from planloom.plan.graph import graph_of
@@ -119,18 +119,18 @@ class LineReporter:
             case events.StepSucceeded() if not is_element:
                 return _said("done", f"{name} in {took(event.latency_ms)}")
             case events.StepRetrying():
-                why = first_line(event.error.message)
+                why = first_reason(event.error.message)
                 return _said("retry", f"{name} in {seconds(event.delay_s)}, attempt {event.attempt} failed: {why}")
             case events.StepSkipped():
                 return _said("skip", f"{name}: {first_line(event.reason)}")
             case events.StepFailed():
-                return _said("failed", f"{name} after {took(event.latency_ms)}: {first_line(event.error.message)}")
+                return _said("failed", f"{name} after {took(event.latency_ms)}: {first_reason(event.error.message)}")
             case events.StepUnknown():
-                return _said("unknown", f"{name}: {first_line(event.error.message)}")
+                return _said("unknown", f"{name}: {first_reason(event.error.message)}")
             case events.StepCancelled() if (
                 not is_element and event.attempts
             ):  # what never started is counted at the end
-                return _said("stopped", f"{name}: {first_line(event.error.message)}")
+                return _said("stopped", f"{name}: {first_reason(event.error.message)}")
             case events.CallAbandoned():
                 return _said("left", f"{name}: {first_line(event.message)}")
             case _:

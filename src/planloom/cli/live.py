@@ -18,7 +18,7 @@ from rich.text import Text
 from planloom.cli.capture import Capture
 from planloom.cli.ledger import Ledger, StepView
 from planloom.cli.terminal import Terminal
-from planloom.cli.text import counted, first_line, one_line, seconds, shape_of, took
+from planloom.cli.text import counted, first_line, first_reason, one_line, seconds, shape_of, took
 from planloom.drawing.words import cells, fit_cells, pad_cells
 from planloom.plan.events import Event
 from planloom.plan.state import END_STATUSES, StepStatus
@@ -242,7 +242,7 @@ class LiveReporter:
                 return self._waiting_for(step), "dim"
             case StepStatus.READY if step.retry_at is not None:
                 left_s = max(0.0, step.retry_at - time.monotonic())
-                why = "" if step.error is None else first_line(step.error.message)
+                why = "" if step.error is None else first_reason(step.error.message)
                 return f"attempt {step.attempts + 1} in {seconds(left_s)}: {why}", "yellow"
             case StepStatus.READY:
                 return "waits for a free slot", "dim"
@@ -254,13 +254,13 @@ class LiveReporter:
             case StepStatus.WAITING:
                 return f"waits for a person: {first_line(step.question or '')}", "yellow"
             case StepStatus.HELD if step.reason == step.id:
-                return "failed" if step.error is None else first_line(step.error.message), "yellow"
+                return "failed" if step.error is None else first_reason(step.error.message), "yellow"
             case StepStatus.HELD:
                 return f"held: `{one_line(step.reason, 40)}` failed", "yellow"
             case StepStatus.SKIPPED:
                 return first_line(step.reason or ""), "dim"
             case _:
-                message = "" if step.error is None else first_line(step.error.message, 400)
+                message = "" if step.error is None else first_reason(step.error.message, 400)
                 tries = f"attempt {step.attempts}: " if step.attempts > 1 and step.elements is None else ""
                 return tries + message, "red" if step.status is StepStatus.FAILED else "yellow"
 
@@ -286,10 +286,10 @@ class LiveReporter:
 
     def _summary(self, width: int) -> Text:
         ledger = self._ledger
-        total, done = len(ledger.steps), ledger.done
+        total, ended = len(ledger.steps), ledger.done
         line = Text("  ")
-        line.append(self._bar(done / total if total else 1.0, min(_LONG_BAR_CELLS, width // 4)), style="green")
-        line.append(f"  {done:,} of {counted(total, 'step')} done")
+        line.append(self._bar(ended / total if total else 1.0, min(_LONG_BAR_CELLS, width // 4)), style="green")
+        line.append(f"  {ended:,} of {counted(total, 'step')} ended")
         for status, (word, style) in _WORDS.items():
             if number := ledger.counts[status]:
                 line.append(" · " if not self._ascii else ", ")

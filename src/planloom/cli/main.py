@@ -24,6 +24,8 @@ from planloom.errors import (
     ModelError,
     PlanloomError,
     PlanValidationError,
+    RunNotFoundError,
+    RunOwnedError,
     ToolDefinitionError,
     ToolLoadError,
     UsageError,
@@ -64,9 +66,11 @@ def _run(args: Sequence[str] | None) -> int:
     except PlanloomError as error:
         return _fail(error)
     except SystemExit as error:
+        if "PacifyFlushWrapper" in type(sys.stdout).__name__:  # click's way out when the reader of its help has left
+            return 0
         return error.code if isinstance(error.code, int) else 0 if error.code is None else EXIT_FAILED
     except BrokenPipeError:
-        return EXIT_FAILED
+        return 0
     except OSError as error:  # from what click prints (help, the version), or no temporary folder
         where = f"`{error.filename}`: " if error.filename else ""
         _say(f"error: {where}{error.strerror or error}")
@@ -92,16 +96,14 @@ def _refuse(error: click.ClickException) -> int:
 
 def _fail(error: PlanloomError) -> int:
     """Say what went wrong; who has to act on it decides the exit code."""
-    from planloom.cli.terminal import OutputError
-
     _trace()
-    if isinstance(error, OutputError) and error.is_quiet:
-        return EXIT_FAILED
     if isinstance(error, PlanValidationError):
         _say(str(error))
         return EXIT_INVALID
     _say(f"error: {error}")
-    mistakes = (UsageError, MissingExtraError, ToolLoadError, ToolDefinitionError)
+    mistakes = (
+        UsageError, MissingExtraError, ToolLoadError, ToolDefinitionError, RunNotFoundError, RunOwnedError,
+    )  # fmt: skip
     if isinstance(error, mistakes):  # a missing key is a mistake, though a model's error too
         return EXIT_USAGE
     if isinstance(error, ModelError):
@@ -151,10 +153,11 @@ def _flush(code: int) -> int:
         try:
             if stream is not None:  # pyright: ignore[reportUnnecessaryComparison] (closed by the shell)
                 stream.flush()
-        except (OSError, ValueError):
+        except (OSError, ValueError) as error:
             assert stream is not None
             _forget(stream)
-            code = code or EXIT_FAILED
+            if not isinstance(error, BrokenPipeError):
+                code = code or EXIT_FAILED
     return code
 
 

@@ -35,6 +35,13 @@ class Setting(click.Option):
         return own or os.environ.get(f"{ENVIRONMENT_PREFIX}_{(self.name or '').upper()}") or None
 
 
+class Word(click.Option):
+    """A person's word about one run, such as to repeat a call: never from a setting that was meant for another."""
+
+    def __init__(self, *args: Any, **facts: Any) -> None:
+        super().__init__(*args, **{**facts, "allow_from_autoenv": False})
+
+
 class InputPair(click.ParamType):  # pyright: ignore[reportMissingTypeArgument] (generic since click 8.4 only)
     """`name=value`; in an environment variable one per line, because a value may hold blanks."""
 
@@ -167,6 +174,22 @@ def several(*decorators: Callable[[Any], Any]) -> Callable[[Command], Command]:
     return decorate
 
 
+keep_options = several(
+    _option(
+        "--journal",
+        metavar="FILE",
+        help="Keep the run in this file, or PostgreSQL server, so that `planloom resume` can go on with it.",
+    ),
+    _option("--no-journal", is_flag=True, help="Keep the run nowhere, whatever the settings say."),
+)
+journal_option = _option("--journal", metavar="FILE", help="Where runs are kept: a file, or a PostgreSQL server.")
+word_options = several(
+    click.option(
+        "--retry", cls=Word, multiple=True, metavar="STEP", help="Call it again, though it may have had its effect."
+    ),
+    click.option("--skip", cls=Word, multiple=True, metavar="STEP", help="Leave it out, as if by its condition."),
+    click.option("--set", cls=Word, multiple=True, metavar="STEP=JSON", help="It is done, and this is its output."),
+)
 models_options = several(model_option, worker_model_option, base_url_option, model_timeout_option)
 budget_options = several(max_model_calls_option, max_tokens_option, max_cost_option)
 

@@ -25,7 +25,7 @@ from planloom.errors import BudgetExceededError, ModelError, PlanValidationError
 from planloom.plan.events import Event
 from planloom.plan.model import Plan
 from planloom.plan.results import RunResult, StepError
-from planloom.plan.state import RunStatus
+from planloom.plan.state import RunStatus, StepStatus
 from planloom.tools import Tool
 
 if TYPE_CHECKING:
@@ -199,6 +199,8 @@ def _open_questions(ledger: Ledger, result: RunResult) -> list[str]:
         if step.question is not None
     ]
     if not questions:
+        if any(step.status is StepStatus.UNKNOWN for step in result.steps.values()):
+            return []  # what may have happened has been said
         return [
             "the plan waits for approval; nothing of it has run",
             "hint: `planloom plan GOAL --output plan.json` writes a plan down, `planloom run --plan plan.json` runs it",

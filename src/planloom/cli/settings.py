@@ -19,7 +19,7 @@ from typing import Any, Final, cast
 
 import click
 
-from planloom.cli.options import InputPair
+from planloom.cli.options import InputPair, Word
 from planloom.errors import UsageError
 from planloom.plan.suggest import did_you_mean
 
@@ -139,7 +139,11 @@ def _read(path: Path) -> dict[str, Any]:
 def _options(group: click.Group, context: click.Context, command: str) -> dict[str, click.Option]:
     found = group.get_command(context, command)
     parameters = [] if found is None else found.params
-    return {option.name: option for option in parameters if isinstance(option, click.Option) and option.name}
+    return {
+        option.name: option
+        for option in parameters
+        if isinstance(option, click.Option) and not isinstance(option, Word) and option.name
+    }
 
 
 def _expected(option: click.Option, value: Any) -> str | None:

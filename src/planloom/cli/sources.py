@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
 from planloom.errors import MissingExtraError, UsageError
+from planloom.plan.issues import Issue
 from planloom.plan.limits import DEFAULT_LIMITS
 from planloom.plan.model import MISSING, Plan
 from planloom.plan.suggest import did_you_mean
@@ -21,6 +23,9 @@ STDIN: Final = "-"
 MAX_NEIGHBOURS: Final = 1_000
 """Files of a folder that are looked at for a hint."""
 MAX_GOAL_CHARS: Final = 100_000
+_TABLE_ENDINGS: Final = (".csv", ".tsv", ".tab", ".psv", ".txt", ".dat")
+DATA_ENDINGS: Final = (*_TABLE_ENDINGS, *(f"{ending}.gz" for ending in _TABLE_ENDINGS), ".parquet", ".pq")
+"""What files are called that hold tables; others are read too, but not suggested."""
 ANALYSIS_PACKAGES: Final = ("duckdb", "jinja2")
 
 
@@ -65,12 +70,19 @@ def _read_file(path: Path) -> bytes:
         raise UsageError(f"cannot read `{path}`: {getattr(error, 'strerror', None) or error}") from None
 
 
-def near_file(path: Path) -> str:
-    """Return a hint line that names the file nearest to one that is not there, or nothing."""
+def near_file(path: Path, endings: tuple[str, ...] = ("",)) -> str:
+    """Return a hint line that names the file nearest to one that is not there, or nothing.
+
+    Only files that can be read and have one of the `endings` count.
+    """
     try:
         with os.scandir(path.parent) as entries:
-            names = sorted(entry.name for entry in islice(entries, MAX_NEIGHBOURS) if not entry.is_dir())
-    except OSError:
+            names = sorted(
+                entry.name
+                for entry in islice(entries, MAX_NEIGHBOURS)
+                if entry.name.lower().endswith(endings) and not entry.is_dir() and os.access(entry.path, os.R_OK)
+            )
+    except (OSError, ValueError):
         return ""
     hint = did_you_mean(path.name, names)
     return f"\nhint: {hint}" if hint else ""
@@ -102,7 +114,7 @@ def check_data_file(name: str) -> None:
         if path.is_dir():
             raise UsageError(f"`{path}` is a folder, not a file\nhint: name the files in it")
         if not path.exists():
-            raise UsageError(f"there is no file `{path}`{near_file(path)}")
+            raise UsageError(f"there is no file `{path}`{near_file(path, DATA_ENDINGS)}")
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot read `{path}`: {getattr(error, 'strerror', None) or error}") from None
     if not os.access(path, os.R_OK):
@@ -123,6 +135,13 @@ def tools_or_default(specs: Iterable[str]) -> Toolbox | None:
     from planloom.analysis import toolbox
 
     return Toolbox.of(toolbox)
+
+
+def note_on_tools(specs: Sequence[str], issues: Iterable[Issue]) -> str:
+    """Return a note with a hint when a tool is unknown because none were named; else an empty text."""
+    if specs or all(issue.code != "unknown-tool" for issue in issues):
+        return ""
+    return "note: checked against the built-in analysis tools\nhint: name yours with --tools FILE.py"
 
 
 def tools_required(specs: Iterable[str], command: str) -> Toolbox:
@@ -147,15 +166,29 @@ def parse_inputs(pairs: Iterable[str]) -> dict[str, Any]:
         key, equals, value = pair.partition("=")
         if not equals or not key:
             raise UsageError(f"--input takes name=value; got `{pair[:200]}`\nhint: --input path=sales.csv")
-        inputs[key] = _json_or_text(value)
+        inputs[key] = _json_or_text(key, value)
     return inputs
 
 
-def _json_or_text(value: str) -> Any:
+def _json_or_text(key: str, value: str) -> Any:
+    too_large: list[str] = []
+
+    def number(digits: str) -> float:
+        read = float(digits)
+        if math.isinf(read):
+            too_large.append(digits)
+        return read
+
     try:
-        return json.loads(value, parse_constant=_refuse)
+        read = json.loads(value, parse_constant=_refuse, parse_float=number)
     except (ValueError, RecursionError):
         return value
+    if too_large:
+        raise UsageError(
+            f"--input {key[:80]}: the number {too_large[0][:40]} is too large\n"
+            f"hint: to give it as text, put it in double quotes: --input '{key[:80]}=\"…\"'"
+        )
+    return read
 
 
 def _refuse(name: str) -> Any:

@@ -1,64 +1,104 @@
-"""Tables for people, on stdout: as wide as the terminal, plain where there is none. Cells are untrusted text."""
+"""Tables for people, on stdout: as wide as the terminal, plain where there is none. Cells are untrusted text.
+
+Rule: nothing is cut. Numbers and names keep to one line, text wraps between words, and a table for which the screen is
+too narrow becomes records: one row below the other, a line per column.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import StringIO
-from typing import Literal
+from typing import Final, Literal
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from planloom.cli.terminal import Terminal
+from planloom.cli.terminal import Terminal, paint
 from planloom.cli.text import visible
+
+_GAP: Final = 3
+"""Cells between two columns: a line or the room for one, and padding on either side."""
+MIN_TEXT_CELLS: Final = 16
+"""Text in narrower columns is a tower of single words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column. `share` is its part of the room that is left; None keeps it as wide as its cells."""
+    """One column. Its cells keep to their lines, unless it `wraps`, between words."""
 
     name: str
-    style: str = ""
+    style: Literal["", "bold"] = ""
     align: Literal["left", "right"] = "left"
-    share: int | None = None
-    is_whole: bool = False
-    """Never break its cells into lines."""
+    wraps: bool = False
 
 
-def table_text(columns: Sequence[Column], rows: Sequence[Sequence[str]], terminal: Terminal, title: str = "") -> str:
-    """Return a table as text that ends with a newline."""
+def table_text(columns: Sequence[Column], rows: Sequence[Sequence[str]], terminal: Terminal) -> str:
+    """Return a table, or records where it does not fit, as text that ends with a newline."""
+    cells = [[visible(cell) for cell in row] for row in rows]
+    least = [
+        _longest([column.name, *(row[place] for row in cells)], by_word=column.wraps)
+        for place, column in enumerate(columns)
+    ]
+    needed = sum(least) + _GAP * (len(columns) - 1)
+    if terminal.data_is_terminal and needed > terminal.width:
+        return "".join(_record(columns, row, terminal) for row in cells)
     table = Table(
         box=box.SIMPLE_HEAD if terminal.is_unicode else box.ASCII2,
-        title=Text(visible(title), style="bold") if title else None,
-        title_justify="left",
         pad_edge=False,
         show_edge=False,
         header_style="bold",
     )
-    for column in columns:
+    for column, width in zip(columns, least, strict=True):
         table.add_column(
-            Text(visible(column.name)),
+            Text(column.name),
             style=column.style,
             justify=column.align,
-            ratio=column.share,
             overflow="fold",
-            no_wrap=column.is_whole,
-            min_width=min(6, len(column.name)),
+            no_wrap=not column.wraps,
+            min_width=width,
         )
-    for row in rows:
-        table.add_row(*[Text(visible(cell)) for cell in row])
-    return render(table, terminal)
+    for row in cells:
+        table.add_row(*map(Text, row))
+    return _render(table, terminal, max(terminal.width, needed))
 
 
-def render(renderable: object, terminal: Terminal) -> str:
-    """Return anything that rich can draw as text, with colours where stdout wants them."""
+def _longest(texts: Sequence[str], *, by_word: bool) -> int:
+    """The width of the longest line; of text that wraps, what it needs to be readable."""
+    lines = max(cell_len(line) for text in texts for line in text.split("\n"))
+    if not by_word:
+        return lines
+    return max(min(lines, MIN_TEXT_CELLS), *(cell_len(word) for text in texts for word in [*text.split(), ""]))
+
+
+def _record(columns: Sequence[Column], row: Sequence[str], terminal: Terminal) -> str:
+    """One row as lines: the first cell, and below it every other that says something, with its column's name."""
+    head, *rest = row
+    names = max((cell_len(column.name) for column in columns[1:]), default=0)
+    lines = [paint(head, "bold") if terminal.data_has_colour else head]
+    for column, cell in zip(columns[1:], rest, strict=True):
+        start = f"  {column.name.ljust(names)}  "
+        for line in _wrapped(cell, terminal.width - len(start)):
+            lines.append((start + line).rstrip())
+            start = " " * len(start)
+    return "\n".join(lines) + "\n"
+
+
+def _wrapped(cell: str, width: int) -> Iterator[str]:
+    for line in cell.splitlines():
+        yield from textwrap.wrap(line, max(1, width), break_long_words=False, break_on_hyphens=False)
+
+
+def _render(table: Table, terminal: Terminal, width: int) -> str:
+    """Return what rich draws as text, with colours where stdout wants them."""
     written = StringIO()
     console = Console(
         file=written,
-        width=terminal.width,
+        width=width,
         force_terminal=terminal.data_has_colour,
         no_color=not terminal.data_has_colour,
         color_system="auto" if terminal.data_has_colour else None,
@@ -67,5 +107,5 @@ def render(renderable: object, terminal: Terminal) -> str:
         emoji=False,
         legacy_windows=False,
     )
-    console.print(renderable)
+    console.print(table)
     return "\n".join(line.rstrip() for line in written.getvalue().splitlines()) + "\n"

@@ -117,25 +117,32 @@ class Terminal:
     def data(self, text: str) -> None:
         """Write text to `--output` as it is, else to stdout with control characters written out.
 
-        Raises OutputError.
+        A reader who has left is no error, and does not change how the command ends. Raises OutputError.
         """
-        if self.output is not None:
-            try:
-                self.output.write_bytes(text.encode("utf-8", "backslashreplace"))
-            except OSError as error:
-                raise OutputError(f"`{self.output}`", error) from error
-            return
-        self.stream(visible(text))
+        self._write(text if self.output is not None else visible(text))
 
     def text(self, text: str) -> None:
-        """Write text that was made for people, and made safe already, to `--output` or stdout. Raises OutputError."""
-        if self.output is not None:
-            self.data(text)
-        else:
-            self.stream(text)
+        """Write text that was made for people, and made safe already, as `data` does."""
+        self._write(text)
+
+    def _write(self, text: str) -> None:
+        try:
+            if self.output is None:
+                self.stream(text)
+            else:
+                self._write_output(self.output, text)
+        except OutputError as error:
+            if not error.is_quiet:
+                raise
+
+    def _write_output(self, output: Path, text: str) -> None:
+        try:
+            output.write_bytes(text.encode("utf-8", "backslashreplace"))
+        except OSError as error:
+            raise OutputError(f"`{output}`", error) from error
 
     def stream(self, text: str) -> None:
-        """Write text to stdout at once. Raises OutputError."""
+        """Write text to stdout at once. Raises OutputError, also when the reader has left."""
         try:
             if self._data_fd is not None:
                 _write_all(self._data_fd, text.encode(self._encoding, "backslashreplace"))

@@ -10,6 +10,8 @@ import re
 import reprlib
 from typing import Any, Final
 
+from planloom.plan.issues import split_hint
+
 _UNSAFE: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
 _UNSEEN: Final = re.compile(r"[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 _STACKED: Final = re.compile(r"([\u0300-\u036f]{3})[\u0300-\u036f]+")
@@ -45,6 +47,11 @@ def one_line(value: object, max_chars: int = 200) -> str:
 def first_line(text: str, max_chars: int = 200) -> str:
     """Return the first line of `text` that says something, as one line."""
     return one_line(next((line for line in text[: max_chars * 8].splitlines() if line.strip()), ""), max_chars)
+
+
+def first_reason(message: str, max_chars: int = 200) -> str:
+    """Return the first line of an error as one line, without its hint, which stands at the end of the run."""
+    return first_line(split_hint(message)[0], max_chars)
 
 
 def seconds(value_s: float) -> str:

@@ -42,9 +42,9 @@ def tools(context: click.Context, tools: tuple[str, ...], json: bool, output: Pa
         return 0
     columns = [
         Column("name", style="bold"),
-        Column("arguments", share=3),
-        Column("effects", share=2),
-        Column("what it does", share=4),
+        Column("arguments", wraps=True),
+        Column("effects", wraps=True),
+        Column("what it does", wraps=True),
     ]
     rows = [
         [one_line(tool.name), "\n".join(_arguments(tool)), effects(tool), first_line(tool.description, 400)]

@@ -8,7 +8,7 @@ import click
 
 from planloom.cli import options
 from planloom.cli.documents import verdict, write_document
-from planloom.cli.sources import parse_inputs, read_plan, tools_or_default, unused_inputs
+from planloom.cli.sources import note_on_tools, parse_inputs, read_plan, tools_or_default, unused_inputs
 from planloom.cli.terminal import Terminal, paint
 from planloom.cli.text import counted, visible
 from planloom.errors import PlanFormatError
@@ -61,8 +61,8 @@ def validate(
             terminal.say(
                 "note: checked without tools, so only structure and references\nhint: name them with --tools FILE.py"
             )
-        elif not tools and any(issue.code == "unknown-tool" for issue in issues):
-            terminal.say("note: checked against the built-in analysis tools\nhint: name yours with --tools FILE.py")
+        elif note := note_on_tools(tools, issues):
+            terminal.say(note)
         for sentence in unused_inputs(read, inputs):
             terminal.say(f"note: {sentence}", "yellow")
     if json:

@@ -168,6 +168,7 @@ async def resume_run(
         read, tools = Plan.from_json(book.meta["plan"]), Toolbox.of(toolbox)
         options = {**options, "inputs": book.meta["inputs"], "run_id": run_id}
         finished = journaled.settled(book.history, journaled.effects_of(tools), words)
+        book.keep(words, (options.get("clock") or SystemClock()).now())
         run = _prepare_run(read, tools, (), options, book, finished)
         result = await run.execute()
         await book.recorder.flush()

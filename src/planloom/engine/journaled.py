@@ -18,7 +18,7 @@ from planloom.errors import UsageError
 from planloom.journal import Artifacts, Journal, Record, SqliteJournal, open_journal
 from planloom.journal.artifacts import ARTIFACT_KEY, MAX_INLINE_BYTES, ArtifactRef
 from planloom.journal.base import RunWriter
-from planloom.plan.events import Event, RunFinished
+from planloom.plan.events import Event, RunFinished, StepSkipped, StepSucceeded
 from planloom.plan.history import History, Words, fold
 from planloom.plan.model import Plan
 from planloom.plan.results import RunResult, StepResult
@@ -27,6 +27,7 @@ from planloom.tools import Tool
 
 JournalLike = str | Path | Journal
 """A file such as `runs.db`, the address of a PostgreSQL server, or a journal."""
+BY_A_PERSON: Final = "skipped by a person's word"
 ARTIFACTS_SUFFIX: Final = ".artifacts"
 
 
@@ -37,6 +38,17 @@ class RunBook:
         self.history = history
         self.meta = meta
         self.recorder = Recorder(writer, lambda event: _record_of(event, artifacts_of(journal)))
+
+    def keep(self, words: Words, at: float) -> None:
+        """Keep a person's words, given at a time in seconds since 1970: another crash must not lose them."""
+        history = self.history
+        given: list[tuple[type[Event], str, tuple[Any, ...]]] = [
+            *((StepSkipped, name, (BY_A_PERSON, None)) for name in sorted(words.skip)),
+            *((StepSucceeded, name, (output, 0, 0.0)) for name, output in sorted((words.outputs or {}).items())),
+        ]
+        for kind, name, data in given:
+            history.last_seq += 1
+            self.recorder(kind(history.last_seq, history.run_id, at, name, *data))
 
 
 @asynccontextmanager
@@ -147,7 +159,7 @@ def settled(history: History, effects: Mapping[str, bool], words: Words) -> dict
     _check_words(words, history, open_steps)
     known |= {name: result for name, result in open_steps.items() if name not in words.named()}
     for name in words.skip:
-        known[name] = StepResult(name, StepStatus.SKIPPED, reason="skipped by a person's word")
+        known[name] = StepResult(name, StepStatus.SKIPPED, reason=BY_A_PERSON)
     for name, output in (words.outputs or {}).items():
         known[name] = StepResult(name, StepStatus.SUCCEEDED, output)
     return known

@@ -1,0 +1,205 @@
+"""Runs that a journal keeps: listed, found by a few characters of their id, read back, and removed.
+
+Rule: nothing in here drives a run. Only runs that have ended are removed, and only artifacts that no record
+mentions any more.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from planloom.engine.journaled import JournalLike, artifacts_of, read_history
+from planloom.errors import JournalCorruptError, RunOwnedError, UsageError
+from planloom.journal import Journal, RunSummary, SqliteJournal, garbage, open_journal
+from planloom.plan.history import History, Recorded, parent_of
+from planloom.plan.model import Plan
+from planloom.plan.results import RunResult, StepResult
+from planloom.plan.state import RunStatus, StepStatus
+from planloom.plan.suggest import did_you_mean
+
+__all__ = ["KeptRun", "Pruned", "RunSummary", "list_runs", "prune_runs", "read_run"]
+
+LAST: Final = "last"
+"""Instead of an id: the newest run."""
+INTERRUPTED: Final = "interrupted"
+"""Status of a run that has not ended and that nobody drives."""
+ENDED: Final = (RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED)
+"""What may be removed; what waits for a person, or was cut off, may not."""
+_OPEN_ENDS: Final = {
+    RunStatus.WAITING: "it may or may not have had its effect",
+    RunStatus.SUCCEEDED: "a person has said what to do with it since",
+}
+"""What is to say, by the run's status, of a call whose end was not recorded."""
+MAX_RUNS: Final = 1_000_000
+"""Runs that are looked through for an id."""
+MAX_NAMED: Final = 5
+_DELETED_AT_ONCE: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRun:
+    """One run as it stands in a journal.
+
+    `status` is a `RunStatus` or "interrupted". `meta` is what it was given, its "kind" says by what it was made.
+    `notes` say what was left out of the journal because it is damaged.
+    """
+
+    run_id: str
+    status: str
+    history: History
+    meta: Mapping[str, Any]
+    records: Sequence[Recorded]
+    notes: tuple[str, ...]
+
+    @property
+    def kind(self) -> str:
+        """What made it: "execute", or the method of an agent."""
+        return str(self.meta.get("kind", ""))
+
+    @property
+    def plan(self) -> Plan:
+        """The plan as it was last; one without steps when none was received."""
+        if self.history.plan is not None:
+            return self.history.plan
+        given = self.meta.get("plan")
+        return Plan((), self.history.goal) if given is None else Plan.from_json(given)
+
+    def result(self) -> RunResult:
+        """Return the run as far as it is known. The status of an interrupted run is `running` here."""
+        history, plan = self.history, self.plan
+        status = RunStatus.RUNNING if self.status == INTERRUPTED else RunStatus(self.status)
+        began = history.began_at
+        ended = history.ended_at or (self.records[-1].at if self.records else began)
+        return RunResult(
+            self.run_id,
+            status,
+            history.answer,
+            plan,
+            {step.id: self._step(step.id, status) for step in plan.steps},
+            history.usage,
+            history.replans,
+            None if began is None else datetime.fromtimestamp(began, UTC),
+            0.0 if began is None or ended is None else (ended - began) * 1_000,
+            history.error,
+        )
+
+    def _step(self, step_id: str, status: RunStatus) -> StepResult:
+        history = self.history
+        begun = history.in_flight.get(step_id)
+        if begun is not None:
+            message = _OPEN_ENDS.get(status)
+            if message is None:
+                return StepResult(step_id, StepStatus.RUNNING, attempts=begun.attempt)
+            return StepResult.unknown(
+                step_id, begun.attempt, f"`{begun.tool}` had begun when the run was cut off; {message}"
+            )
+        if step_id in history.waiting:
+            return StepResult(step_id, StepStatus.WAITING, reason=history.waiting[step_id])
+        if step_id in history.steps:
+            return history.steps[step_id]
+        has_begun = any(parent_of(name) == step_id for store in (history.steps, history.in_flight) for name in store)
+        return StepResult(step_id, StepStatus.RUNNING if has_begun else StepStatus.PENDING)
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What was removed: the ids of runs, and how many artifacts."""
+
+    run_ids: tuple[str, ...]
+    artifacts: int
+
+
+async def list_runs(journal: JournalLike, limit: int, status: str | None = None) -> list[RunSummary]:
+    """Return the newest runs first. Raises `JournalError`."""
+    async with _opened(journal) as opened:
+        return await opened.runs(limit, status)
+
+
+async def read_run(journal: JournalLike, name: str) -> KeptRun:
+    """Return a run by its id, by the beginning of it when that is one run's alone, or the newest for "last".
+
+    Raises `UsageError` when no run, or more than one, is meant, and `JournalError`.
+    """
+    async with _opened(journal) as opened:
+        try:
+            found = _named(name, await opened.runs(1 if name == LAST else MAX_RUNS), opened.where)
+            run_id, status = found.run_id, found.status
+        except JournalCorruptError:  # the list cannot be read; the run itself perhaps can
+            run_id, status = name, None
+        history, meta = await read_history(opened, run_id)
+        records = await opened.read(run_id)
+        notes = [] if records.dropped is None else [records.dropped.message()]
+        if isinstance(opened, SqliteJournal) and opened.notice is not None:
+            notes.append(opened.notice)
+        status = status or (INTERRUPTED if history.status is None else history.status.value)
+        return KeptRun(run_id, status, history, meta, records, tuple(notes))
+
+
+def _named(name: str, runs: Sequence[RunSummary], where: str) -> RunSummary:
+    """Return the run that is meant; `runs` are all, the newest first."""
+    if not runs:
+        raise UsageError(f"there is no run in {where} yet\nhint: planloom execute PLAN --journal FILE keeps one there")
+    if name == LAST:
+        return runs[0]
+    exact = [run for run in runs if run.run_id == name]
+    meant = exact or [run for run in runs if name and run.run_id.startswith(name)]
+    if len(meant) == 1:
+        return meant[0]
+    shown = name[:80]
+    if meant:
+        raise UsageError(f"{len(meant):,} runs in {where} begin with `{shown}`\nhint: {_listed(meant)}")
+    near = did_you_mean(name, [run.run_id for run in runs])
+    raise UsageError(f"there is no run `{shown}` in {where}\nhint: {near or f'the newest are {_listed(runs)}'}")
+
+
+def _listed(runs: Sequence[RunSummary]) -> str:
+    named = ", ".join(f"`{run.run_id}` ({run.status})" for run in runs[:MAX_NAMED])
+    return named + (", …" if len(runs) > MAX_NAMED else "")
+
+
+async def prune_runs(journal: JournalLike, older_than_s: float) -> Pruned:
+    """Remove the runs that ended more than so many seconds ago, and the artifacts that nothing mentions.
+
+    Runs that wait or were interrupted stay, as does one that somebody goes on with. Raises `JournalError`.
+    """
+    oldest = time.time() - older_than_s
+    async with _opened(journal) as opened:
+        old = [
+            run.run_id
+            for run in await opened.runs(MAX_RUNS)
+            if run.status in ENDED and run.ended_at is not None and run.ended_at <= oldest
+        ]
+        removed: list[str] = []
+        for start in range(0, len(old), _DELETED_AT_ONCE):
+            removed += await _delete(opened, old[start : start + _DELETED_AT_ONCE])
+        artifacts = artifacts_of(opened)
+        count = 0 if artifacts is None else await garbage(opened, artifacts)
+        return Pruned(tuple(removed), count)
+
+
+async def _delete(journal: Journal, run_ids: list[str]) -> list[str]:
+    """Delete all that nobody goes on with meanwhile, and return them."""
+    left = run_ids
+    while left:
+        try:
+            await journal.delete(left)
+        except RunOwnedError as owned:
+            left = [run_id for run_id in left if run_id != owned.run_id]
+        else:
+            return left
+    return []
+
+
+@asynccontextmanager
+async def _opened(journal: JournalLike) -> AsyncGenerator[Journal]:
+    opened = open_journal(journal)
+    try:
+        yield opened
+    finally:
+        if opened is not journal:
+            await opened.close()
