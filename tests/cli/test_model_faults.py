@@ -84,12 +84,12 @@ def test_planner_fails(inside: Any, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["rate limit, seconds", "stall before the first token", "cut", "refusal"])
 def test_joiner_fails(inside: Any, name: str) -> None:
-    """The steps have run, and the document has them with the reason; the last output is all the answer there is."""
+    """The steps have run, and the document has them with the reason; the answer was not written."""
     fault = FAULTS[name]
     ended, took_s = run(inside, answering(answer=fault.served), "--json")
     assert [] == problems(ended, fault), ended.stderr
     document = ended.document
-    assert ("failed", 7, "model") == (document["status"], document["answer"], document["error"]["kind"])
+    assert ("failed", None, "model") == (document["status"], document["answer"], document["error"]["kind"])
     assert 7 == document["steps"]["second"]["output"]
     assert took_s < LIMIT_S * 3 + SLACK_S
 
