@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import re
 from collections import Counter
 from typing import Any
 
-from planloom import Tool, Toolbox, find_issues
+from planloom import PlanValidationError, Tool, Toolbox, create_plan, find_issues
+from planloom.testing import ScriptedModel
 
 NODE = re.compile(r"<node[-_](\d+)>((?:\.\w+|\[\d+\])*)")
 OF_REFERENCES = {
@@ -98,3 +101,39 @@ def test_what_models_really_wrote_is_judged_as_the_labels_say(data_file: Any) ->
     assert 986 == len(records) == figures["as labelled"]
     # the other five are a single word in the middle of text, as in "emotion: '<emotion>'", which may be markup
     assert (64, 69) == (figures["placeholder found"], figures["placeholder labelled"])
+
+
+def test_labelled_plans_are_mended_or_refused(data_file: Any) -> None:
+    """A model that writes the broken steps anew gets a valid plan; one that repeats itself gets the issues."""
+    names = [tool["id"] for tool in data_file("plans/taskbench_huggingface_tools.json")]
+    anything = {"type": "object", "additionalProperties": True}
+    toolbox = Toolbox([Tool.from_schema(name=name, parameters=anything, function=never) for name in names])
+    figures: Counter[str] = Counter()
+
+    def anew(plan: dict[str, Any]) -> str:
+        """What a model would answer: steps without their errors; only those that were asked for are taken."""
+        return json.dumps(
+            {"steps": [{**step, "tool": names[0], "args": {}, "depends_on": []} for step in plan["steps"]]}
+        )
+
+    async def create_all() -> None:
+        for record in data_file("plans/taskbench_huggingface_llm.jsonl"):
+            plan, _ = convert(record)
+            if not record["labels"] or not any(issue.severity == "error" for issue in find_issues(plan, toolbox)):
+                continue
+            text = json.dumps(plan)
+            made = await create_plan(record["goal"], toolbox, model=ScriptedModel([text, anew(plan), anew(plan)]))
+            assert not any(issue.severity == "error" for issue in find_issues(made, toolbox)), record["id"]
+            assert [step["id"] for step in plan["steps"]] == [step.id for step in made.steps]
+            figures["mended"] += 1
+            refused: list[Any] | None = None
+            try:
+                await create_plan(record["goal"], toolbox, model=ScriptedModel([text, text, text]))
+            except PlanValidationError as error:
+                refused = list(error.issues)
+            assert refused is None or any(issue.severity == "error" for issue in refused)
+            figures["mended by rule" if refused is None else "refused with the issues"] += 1
+
+    asyncio.run(create_all())
+    print(f"\nTaskBench, labelled and invalid: {dict(figures)}")
+    assert 600 < figures["mended"] == figures["refused with the issues"] + figures["mended by rule"]
