@@ -28,7 +28,7 @@ def note(text: str) -> None:
         os._exit(9)
 
 
-@tool(read_only=True)
+@tool(read_only=True, open_world=True)  # so it does not start while the plan still arrives, and is not yet bought
 async def look(name: str) -> str:
     """Look something up."""
     note(f"look {name}")
