@@ -54,7 +54,7 @@ class RunBook:
 @asynccontextmanager
 async def new_book(journal: JournalLike, run_id: str, goal: str, meta: Mapping[str, Any]) -> AsyncGenerator[RunBook]:
     """Begin a run in a journal, and make everything durable at the end. Raises `JournalError`."""
-    async with _opened(journal) as opened:
+    async with opened_journal(journal) as opened:
         writer = await opened.open_run(run_id, goal, meta)
         try:
             yield RunBook(opened, writer, History(run_id, goal), meta)
@@ -65,7 +65,7 @@ async def new_book(journal: JournalLike, run_id: str, goal: str, meta: Mapping[s
 @asynccontextmanager
 async def taken_over(journal: JournalLike, run_id: str) -> AsyncGenerator[RunBook]:
     """Become the owner of a run that nobody drives. Raises `RunOwnedError`, `RunNotFoundError`, `JournalError`."""
-    async with _opened(journal) as opened:
+    async with opened_journal(journal) as opened:
         writer = await opened.take_over(run_id)
         try:
             history, meta = await _read(opened, run_id)
@@ -76,7 +76,7 @@ async def taken_over(journal: JournalLike, run_id: str) -> AsyncGenerator[RunBoo
 
 async def read_history(journal: JournalLike, run_id: str) -> tuple[History, Mapping[str, Any]]:
     """Return what a journal holds of a run, and what the run was given. Raises `RunNotFoundError`, `JournalError`."""
-    async with _opened(journal) as opened:
+    async with opened_journal(journal) as opened:
         return await _read(opened, run_id)
 
 
@@ -90,7 +90,8 @@ async def _read(journal: Journal, run_id: str) -> tuple[History, Mapping[str, An
 
 
 @asynccontextmanager
-async def _opened(journal: JournalLike) -> AsyncGenerator[Journal]:
+async def opened_journal(journal: JournalLike) -> AsyncGenerator[Journal]:
+    """Open what means a journal, and close it again if it was not open before. Raises `JournalError`."""
     opened = open_journal(journal)
     try:
         yield opened

@@ -7,15 +7,14 @@ mentions any more.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from planloom.engine.journaled import JournalLike, artifacts_of, read_history
+from planloom.engine.journaled import JournalLike, artifacts_of, opened_journal, read_history
 from planloom.errors import JournalCorruptError, RunOwnedError, UsageError
-from planloom.journal import Journal, RunSummary, SqliteJournal, garbage, open_journal
+from planloom.journal import Journal, RunSummary, SqliteJournal, garbage
 from planloom.plan.history import History, Recorded, parent_of
 from planloom.plan.model import Plan
 from planloom.plan.results import RunResult, StepResult
@@ -116,7 +115,7 @@ class Pruned:
 
 async def list_runs(journal: JournalLike, limit: int, status: str | None = None) -> list[RunSummary]:
     """Return the newest runs first. Raises `JournalError`."""
-    async with _opened(journal) as opened:
+    async with opened_journal(journal) as opened:
         return await opened.runs(limit, status)
 
 
@@ -125,7 +124,7 @@ async def read_run(journal: JournalLike, name: str) -> KeptRun:
 
     Raises `UsageError` when no run, or more than one, is meant, and `JournalError`.
     """
-    async with _opened(journal) as opened:
+    async with opened_journal(journal) as opened:
         try:
             found = _named(name, await opened.runs(1 if name == LAST else MAX_RUNS), opened.where)
             run_id, status = found.run_id, found.status
@@ -168,7 +167,7 @@ async def prune_runs(journal: JournalLike, older_than_s: float) -> Pruned:
     Runs that wait or were interrupted stay, as does one that somebody goes on with. Raises `JournalError`.
     """
     oldest = time.time() - older_than_s
-    async with _opened(journal) as opened:
+    async with opened_journal(journal) as opened:
         old = [
             run.run_id
             for run in await opened.runs(MAX_RUNS)
@@ -193,13 +192,3 @@ async def _delete(journal: Journal, run_ids: list[str]) -> list[str]:
         else:
             return left
     return []
-
-
-@asynccontextmanager
-async def _opened(journal: JournalLike) -> AsyncGenerator[Journal]:
-    opened = open_journal(journal)
-    try:
-        yield opened
-    finally:
-        if opened is not journal:
-            await opened.close()
