@@ -80,9 +80,8 @@ class Command:
         piped = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         process = subprocess.Popen(
             [*program, *argv],
-            cwd=self.folder,
             env={**self.environment, **(env or {})},
-            **{**piped, **options},
+            **{"cwd": self.folder, **piped, **options},
         )
         self.started.append(process)
         return process

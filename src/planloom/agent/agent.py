@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import secrets
+import secrets as randomness
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import Future
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
@@ -22,14 +22,18 @@ from planloom.agent.settings import MAX_ROUNDS, AgentSettings, GoalOptions
 from planloom.agent.subagent import make_tool
 from planloom.engine.base import Clock
 from planloom.engine.execute import RunOptions, check_bounds, refuse_while_loading, stream_run
+from planloom.engine.secrecy import make_redactor, read_inputs, restored_inputs
 from planloom.errors import BudgetExceededError, ModelKeyError, UsageError
 from planloom.models import Model, default_models, resolve_model
+from planloom.models.discreet import DiscreetModel
 from planloom.models.paid import PaidModel
 from planloom.plan.budget import Account, Budget
 from planloom.plan.events import Event
 from planloom.plan.history import NO_WORDS, Words
 from planloom.plan.model import Plan
+from planloom.plan.limits import DEFAULT_LIMITS
 from planloom.plan.results import RunResult
+from planloom.plan.secret_sources import checked_secrets
 from planloom.planning.create import MAX_MENDS, create_plan
 from planloom.planning.recovery import MAX_REPLANS
 from planloom.tools import Tool, Toolbox, ToolboxLike
@@ -56,6 +60,7 @@ class Agent:
     - `max_replans` (3), `max_rounds` (2, the first included), `max_mends` (2 per plan), `max_concurrency` (None).
     - `deps`: anything; tools find it as `ToolContext.deps`. `base_url`: an OpenAI-compatible server for models that are
       given by name. `name`, `description`: of `as_tool`.
+    - `secrets`: texts, or `SecretStr`, that reach tools alone: see `execute_plan`.
     - `journal`: a file such as "runs.db", the address of a PostgreSQL server, or a `Journal`: every goal is kept there,
       and `resume` goes on with it after a crash. Default None.
 
@@ -79,6 +84,7 @@ class Agent:
         max_mends: int = MAX_MENDS,
         max_concurrency: int | None = None,
         deps: Any = None,
+        secrets: Iterable[Any] = (),
         base_url: str | None = None,
         name: str = "agent",
         description: str = "",
@@ -107,6 +113,7 @@ class Agent:
             "max_mends": max_mends,
             "max_concurrency": max_concurrency,
             "deps": deps,
+            "secrets": tuple(checked_secrets(secrets)),
         }
 
     async def run(self, goal: str, **options: Unpack[GoalOptions]) -> RunResult:
@@ -117,7 +124,8 @@ class Agent:
         - `inputs`: values that the plan may refer to. `plan`: run this plan instead of asking for one.
         - `after`: an earlier result; new steps may refer to its finished steps by id, which are not run again.
         - `on_event`, `on_step_complete`, `workdir`, `run_id`, `seed`, `limits`, `clock`, `workers`, `on_blocked`: as
-          for `execute_plan`. `timeout_s`: seconds for all of it. `account`: pays along.
+          for `execute_plan`. `timeout_s`: seconds for all of it. `account`: pays along. `meta`: JSON values that are
+          kept in the journal with the run.
 
         Returns a `RunResult`, also for a run that failed, was cancelled, waits for a person (`waiting`), or has spent
         its budget (`error.kind` "budget"). When a model fails after the plan ran, `error.kind` is "model" and the steps
@@ -152,7 +160,8 @@ class Agent:
 
         def make(goal: str, meta: Mapping[str, Any], resumption: Resumption) -> Session:
             mode: Mode = "compile" if meta["kind"] == "compile" else "plan"
-            given: GoalOptions = {**options, "run_id": run_id, "inputs": meta["inputs"]}
+            inputs = restored_inputs(meta, options.get("inputs"), run_id)
+            given: GoalOptions = {**options, "run_id": run_id, "inputs": inputs}
             return self._session(goal, mode, given, resumption=resumption)
 
         return await recorded.resume_recorded(self._journal, run_id, self._resolved(), words, make)
@@ -179,11 +188,14 @@ class Agent:
         """
         settings, nesting = self._resolved(), Nesting.enter(None)
         account = Account(settings.budget, nesting.account, guard=threading.Lock())
+        paid, marked = PaidModel(settings.planner, account), dict[str, str]()
+        real = read_inputs(inputs or {}, DEFAULT_LIMITS, marked)
+        redactor = make_redactor(marked, settings.deps, (*settings.secrets, *nesting.secrets), settings.toolbox)
         work = create_plan(
             _checked_goal(goal),
             settings.toolbox,
-            model=PaidModel(settings.planner, account),
-            inputs=inputs,
+            model=paid if redactor is None else DiscreetModel(paid, redactor),
+            inputs=real,
             instructions=settings.instructions,
             max_mends=settings.max_mends,
         )
@@ -200,6 +212,7 @@ class Agent:
         """Reach a goal one tool call at a time, with the planner model: the ReAct baseline. Options as for `react`."""
         settings = self._resolved()
         options.setdefault("deps", settings.deps)
+        options.setdefault("secrets", settings.secrets)
         options.setdefault("worker_model", settings.worker)
         nesting = Nesting.enter(account)
         account = Account(settings.budget, nesting.account, guard=threading.Lock()) if account is None else account
@@ -264,7 +277,7 @@ class Agent:
             return await self._session(goal, mode, options, listener).execute()
         from planloom.agent import recorded
 
-        run_id = options.get("run_id") or secrets.token_hex(8)
+        run_id = options.get("run_id") or randomness.token_hex(8)
         named: GoalOptions = {**options, "run_id": run_id}
         kind = "compile" if mode == "compile" else "run"
         return await recorded.run_recorded(

@@ -14,11 +14,12 @@ from planloom.agent.session import Session
 from planloom.agent.settings import AgentSettings, GoalOptions
 from planloom.engine import journaled
 from planloom.engine.clock import SystemClock
-from planloom.engine.execute import read_inputs
+from planloom.engine.secrecy import check_keepable, clean_words, kept_inputs, make_redactor, read_inputs
 from planloom.errors import UsageError
 from planloom.plan.history import Words
 from planloom.plan.limits import DEFAULT_LIMITS
 from planloom.plan.model import Plan
+from planloom.plan.redacted import clean_part
 from planloom.plan.results import RunResult, StepResult
 from planloom.plan.state import RunStatus, StepStatus
 
@@ -33,6 +34,7 @@ class Resumption:
 
     def __init__(self, book: RunBook, settings: AgentSettings, words: Words) -> None:
         self.recorder = book.recorder
+        self.workdir = book.workdir
         self.history = book.history
         self.plan: Plan | None = self.history.plan
         """The plan that was received, or given."""
@@ -42,6 +44,7 @@ class Resumption:
             name: StepResult(name, StepStatus.SUCCEEDED, output)
             for name, output in book.meta.get("finished", {}).items()
         }
+        words = clean_words(words, make_redactor({}, settings.deps, settings.secrets, settings.toolbox))
         effects = journaled.effects_of(settings.toolbox)
         self.finished: Mapping[str, StepResult] = known | journaled.settled(self.history, effects, words)
         book.keep(words, SystemClock().now())
@@ -61,15 +64,21 @@ async def run_recorded(
     given, after = options.get("plan"), options.get("after")
     plan = None if given is None else Plan.from_json(given, limits)
     finished = {} if after is None else {name: step.output for name, step in after.steps.items() if step.is_success}
+    marked: dict[str, str] = {}
+    inputs = read_inputs(options.get("inputs") or {}, limits, marked)
+    redactor = make_redactor(marked, settings.deps, settings.secrets, settings.toolbox)
+    if plan is not None:
+        check_keepable(plan, settings.toolbox, redactor)
     meta: dict[str, Any] = {
+        **clean_part(dict(options.get("meta") or {}), redactor),
         "kind": kind,
-        "inputs": read_inputs(options.get("inputs") or {}, limits),
+        **kept_inputs(inputs, marked, redactor),
         "plan": None if plan is None else plan.to_dict(),
-        "finished": finished,
+        "finished": clean_part(finished, redactor),
     }
-    async with journaled.new_book(journal, run_id, goal, meta) as book:
+    async with journaled.new_book(journal, run_id, clean_part(goal, redactor), meta) as book:
         result = await make_session(Resumption(book, settings, Words())).execute()
-        await book.recorder.flush()
+        await book.close()
         return result
 
 
@@ -98,5 +107,5 @@ async def resume_recorded(
     async with journaled.taken_over(journal, run_id) as book:
         session = make_session(book.history.goal, book.meta, Resumption(book, settings, words))
         result = await session.execute()
-        await book.recorder.flush()
+        await book.close()
         return result

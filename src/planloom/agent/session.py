@@ -25,7 +25,7 @@ from planloom.agent.settings import AgentSettings, GoalOptions
 from planloom.engine.calls import GRACE_S
 from planloom.engine.clock import SystemClock
 from planloom.engine.emitter import Emitter, Listener
-from planloom.engine.execute import read_inputs
+from planloom.engine.secrecy import cleaned_rejection, learn_literals, make_redactor, read_inputs
 from planloom.errors import BudgetExceededError, MissingExtraError, ModelError, PlanValidationError, UsageError
 from planloom.plan import events
 from planloom.plan.budget import Account
@@ -33,6 +33,7 @@ from planloom.plan.history import History
 from planloom.plan.issues import Issue, shorten
 from planloom.plan.limits import DEFAULT_LIMITS
 from planloom.plan.model import MISSING, Plan
+from planloom.plan.redacted import clean_result
 from planloom.plan.results import RunResult, StepError
 from planloom.plan.state import RunStatus
 from planloom.planning.create import Planned, plan_with, validation_of
@@ -73,8 +74,11 @@ class Session:
         self._mode: Mode = mode
         self._options = options
         self._limits = options.get("limits", DEFAULT_LIMITS)
-        self._inputs = read_inputs(options.get("inputs") or {}, self._limits)
+        marked: dict[str, str] = {}
+        self._inputs = read_inputs(options.get("inputs") or {}, self._limits, marked)
         self._nesting = Nesting.enter(options.get("account"))
+        given = (*settings.secrets, *self._nesting.secrets)
+        redactor = self._redactor = make_redactor(marked, settings.deps, given, settings.toolbox)
         self._account = Account(settings.budget, self._nesting.account, guard=threading.Lock())
         self._clock = options.get("clock") or SystemClock()
         on_event = options.get("on_event")
@@ -84,11 +88,12 @@ class Session:
             listeners if on_event is None else (*listeners, on_event),
             options.get("on_step_complete"),
             history.last_seq,
+            redactor,
         )
         recorder = None if resumption is None else resumption.recorder
         self._calls = ModelCalls(self._account, self._emitter, recorder, history.replies)
         self._planner, self._worker = self._calls.of(settings.planner), self._calls.of(settings.worker)
-        workdir = options.get("workdir")
+        workdir = options.get("workdir") or (None if resumption is None else resumption.workdir)
         self._given_workdir = None if workdir is None else Path(workdir).absolute()
         self._form = AnswerForm.of(settings.output_type)
         self._replanner: Replanner | None = None
@@ -120,7 +125,7 @@ class Session:
         timer = None if self._ends_at is None else loop.call_at(self._ends_at, self._time_is_up)
         self._emitter.emit(events.RunStarted, None, self._goal, 0)
         try:
-            with self._nesting.of(self._account, self._ends_at):
+            with self._nesting.of(self._account, self._ends_at, self._redactor):
                 return await self._finish(*await self._outcome())
         finally:
             if timer is not None:
@@ -147,7 +152,9 @@ class Session:
             return RunStatus.FAILED, self._answer_of_plan(), error_of("model", failure)
         except PlanValidationError as rejected:
             if self._rounds.result is None:
-                raise
+                if (cleaned := cleaned_rejection(rejected, self._redactor)) is rejected:
+                    raise
+                raise cleaned from None
             return RunStatus.FAILED, self._answer_of_plan(), error_of("plan", rejected)
 
     async def _reach(self) -> tuple[RunStatus, Any, StepError | None]:
@@ -191,6 +198,7 @@ class Session:
             (asyncio.get_running_loop().time() - self._began) * 1_000,
             error,
         )
+        result = result if self._redactor is None else clean_result(result, self._redactor)
         if status is RunStatus.SUCCEEDED:
             self._emitter.emit(events.AnswerReady, None, result.to_dict()["answer"])
         await self._emitter.drain(GRACE_S)
@@ -284,6 +292,7 @@ class Session:
         return planned.plan
 
     def _tell_created(self, planned: Planned) -> None:
+        learn_literals(planned.plan, self._settings.toolbox, self._redactor)
         mends = tuple(mend.message for mend in planned.mends)
         self._emitter.emit(events.PlanCreated, None, planned.plan, planned.rounds, mends)
 

@@ -41,6 +41,7 @@ class AgentSettings:
     max_mends: int = MAX_MENDS
     max_concurrency: int | None = None
     deps: Any = None
+    secrets: tuple[Any, ...] = ()
 
 
 class GoalOptions(TypedDict, total=False):
@@ -60,3 +61,4 @@ class GoalOptions(TypedDict, total=False):
     workers: MakeWorkers
     on_blocked: OnBlocked | None
     account: Account | None
+    meta: Mapping[str, Any] | None

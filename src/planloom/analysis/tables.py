@@ -92,8 +92,12 @@ def new_table_file(folder: Path) -> Path:
 
 
 def keep_table(written: Path) -> str:
-    """Rename a finished Parquet file to the hash of its content, and return the hash."""
+    """Rename a finished Parquet file to the hash of its content, and return the hash.
+
+    It is durable by then: a journal may say so of the step that made it.
+    """
     with written.open("rb") as file:
         artifact = hashlib.file_digest(file, "sha256").hexdigest()
+        os.fsync(file.fileno())
     written.replace(written.with_name(f"{artifact}.parquet"))
     return artifact

@@ -14,6 +14,7 @@ from planloom.agent.settings import GoalOptions
 from planloom.cli.documents import write_document
 from planloom.cli.driver import exit_code_of_result
 from planloom.cli.goals import given
+from planloom.cli.keeping import Kept
 from planloom.cli.ledger import Ledger
 from planloom.cli.runs import drive, error_of, say_outcome
 from planloom.cli.tables import Column, table_text
@@ -54,7 +55,8 @@ def run_all(context: click.Context, goal: str) -> int:
                 ledger.begin_again(_DOING[name])
                 folder = workdir / name
                 folder.mkdir()
-                settings = GoalOptions({**what.options(on_event, on_blocked, folder), "account": account})
+                kept = Kept(on_event=on_event, on_blocked=on_blocked, workdir=folder)
+                settings = GoalOptions({**what.options(kept), "account": account})
                 codes[name] = exit_code_of_result(None)
                 result = await _reach(agent, name, what.goal, settings, codes)
                 codes[name] = exit_code_of_result(result)

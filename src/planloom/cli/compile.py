@@ -28,6 +28,7 @@ Exit codes: those of `planloom run`.
 @options.output_option
 @options.concurrency_option
 @options.timeout_option
+@options.keep_options
 @options.no_input_option
 @click.pass_context
 def compile(context: click.Context, goal: str, **_options: object) -> int:

@@ -177,6 +177,7 @@ def _folders() -> dict[str, dict[str, Any]]:
         "configuration": config_folder(),
         "data": _xdg("XDG_DATA_HOME", "~/.local/share"),
         "cache": _xdg("XDG_CACHE_HOME", "~/.cache"),
+        "state": _xdg("XDG_STATE_HOME", "~/.local/state"),
     }
     return {
         name: {"path": str(path), "exists": path.is_dir(), "writable": os.access(path, os.W_OK)}

@@ -8,8 +8,7 @@ import click
 
 from planloom.cli import options
 from planloom.cli.documents import verdict, write_document
-from planloom.cli.journals import journal_asked_for
-from planloom.cli.keeping import Keeper, starting
+from planloom.cli.keeping import keeper_for, starting
 from planloom.cli.runs import check_time_limit, drive, show_answer
 from planloom.cli.sources import note_on_tools, parse_inputs, read_plan, tools_required, unused_inputs
 from planloom.cli.terminal import Terminal
@@ -65,9 +64,9 @@ def execute(
         raise click.UsageError("--events writes to stdout; it cannot be used together with --output", context)
     time_limit_s = check_time_limit(timeout)
     inputs = parse_inputs(input)
-    journal = journal_asked_for(context)
     terminal = Terminal.open(output)
     context.call_on_close(terminal.close)
+    keeper = keeper_for(context, terminal)
     try:
         read = read_plan(plan, may_ask=not no_input)
     except PlanFormatError as error:
@@ -84,13 +83,12 @@ def execute(
     for sentence in unused_inputs(read, inputs):
         terminal.say(f"note: {sentence}", "yellow")
     run_options = RunOptions(inputs=inputs, max_concurrency=max_concurrency, timeout_s=time_limit_s)
-    keeper = None if journal is None else Keeper(terminal, journal, tools)
     return drive(
         terminal,
         mode,
         read,
         toolbox,
-        starting(keeper, run_options, lambda given: execute_plan(read, toolbox, **given)),
+        starting(keeper, lambda given: execute_plan(read, toolbox, **{**run_options, **given})),
         lambda result: show_answer(terminal, result),
         time_limit_s,
         outcome=None if keeper is None else keeper.say_outcome,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 
@@ -18,6 +18,8 @@ from planloom.agent.people import Approver
 from planloom.agent.settings import GoalOptions
 from planloom.cli import options
 from planloom.cli.everyday import everyday_toolbox
+from planloom.cli.keeping import Keeper, Kept, keeper_for, starting
+from planloom.cli.ledger import Ledger
 from planloom.cli.model_options import ChosenModels, budget_of, chosen_models
 from planloom.cli.options import Mode
 from planloom.cli.people import TerminalPerson, approver
@@ -26,7 +28,6 @@ from planloom.cli.sources import parse_inputs, read_goal, tools_named
 from planloom.cli.terminal import Terminal
 from planloom.errors import UsageError
 from planloom.plan.budget import Budget
-from planloom.plan.events import Event
 from planloom.plan.model import Plan
 from planloom.plan.results import RunResult
 from planloom.planning.recovery import MAX_REPLANS
@@ -52,6 +53,7 @@ class Given:
     max_concurrency: int | None
     max_replans: int
     time_limit_s: float | None
+    keeper: Keeper | None
 
     def agent(self, approver: Approver | None = None) -> Agent:
         """Return the agent; `approver` in the place of the one that the user asked for."""
@@ -62,23 +64,31 @@ class Given:
             self.budget,
             approve=self.approver if approver is None else approver,
             ask=None if self.person is None else self.person.answer,
+            journal=None if self.keeper is None else self.keeper.address,
             max_replans=self.max_replans,
             max_concurrency=self.max_concurrency,
         )
 
-    def options(self, on_event: Callable[[Event], None], on_blocked: Any, workdir: Path) -> GoalOptions:
+    def options(self, kept: Kept) -> GoalOptions:
         """Return the options of one goal."""
-        return GoalOptions(
-            inputs=self.inputs,
-            on_event=on_event,
-            on_blocked=on_blocked,
-            workdir=workdir,
-            timeout_s=self.time_limit_s,
-        )
+        given = {name: value for name, value in kept.items() if name != "journal"}
+        return cast("GoalOptions", {**given, "inputs": self.inputs, "timeout_s": self.time_limit_s})
 
 
-def given(context: click.Context, goal: str | None, plan: Plan | None = None, *, to_output: bool = True) -> Given:
+def given(
+    context: click.Context,
+    goal: str | None,
+    plan: Plan | None = None,
+    *,
+    to_output: bool = True,
+    terminal: Terminal | None = None,
+    folder: Path | None = None,
+    journal: str | None = None,
+) -> Given:
     """Read the options of a command. `plan` is one to run; `to_output`: stdout's content goes to --output, if named.
+
+    `terminal` is one that is open already; `folder` is where the tools for every day are at home, by default here;
+    `journal` is where the run is kept already. A command with --journal and --no-journal keeps its run.
 
     Raises `UsageError` and `MissingExtraError` (exit code 2), `ToolLoadError`.
     """
@@ -93,9 +103,10 @@ def given(context: click.Context, goal: str | None, plan: Plan | None = None, *,
     words = read_goal(goal, may_ask=may_ask) if goal is not None else _goal_of(plan)
     budget = budget_of(params)
     models = chosen_models(context)
-    terminal = Terminal.open(output if to_output else None)
-    context.call_on_close(terminal.close)
-    toolbox = tools_named(params.get("tools") or ()) or everyday_toolbox(Path.cwd())
+    if terminal is None:
+        terminal = Terminal.open(output if to_output else None)
+        context.call_on_close(terminal.close)
+    toolbox = tools_named(params.get("tools") or ()) or everyday_toolbox(folder or Path.cwd())
     person = TerminalPerson.at(terminal, toolbox, may_ask=may_ask)
     max_replans = params.get("max_replans")
     return Given(
@@ -111,22 +122,33 @@ def given(context: click.Context, goal: str | None, plan: Plan | None = None, *,
         max_concurrency=params.get("max_concurrency"),
         max_replans=MAX_REPLANS if max_replans is None else max_replans,
         time_limit_s=time_limit_s,
+        keeper=_keeper(context, terminal, models, journal),
     )
 
 
-def reach(what: Given, start: Reach, plan: Plan | None = None) -> int:
-    """Reach the goal and show it as it happens; return the exit code."""
+def _keeper(context: click.Context, terminal: Terminal, models: ChosenModels, journal: str | None) -> Keeper | None:
+    if journal is not None:
+        return Keeper(terminal, journal, {})
+    if "no_journal" not in context.params:
+        return None
+    return keeper_for(context, terminal, model=models.planner.name, worker_model=models.worker.name)
+
+
+def reach(what: Given, start: Reach, plan: Plan | None = None, ledger: Ledger | None = None) -> int:
+    """Reach the goal and show it as it happens; return the exit code. `ledger` knows what was done before."""
     agent = what.agent()
     return drive(
         what.terminal,
         what.mode,
         Plan((), what.goal) if plan is None else plan,
         what.toolbox,
-        lambda on_event, on_blocked, workdir: start(agent, what.options(on_event, on_blocked, workdir)),
+        starting(what.keeper, lambda kept: start(agent, what.options(kept))),
         lambda result: show_answer(what.terminal, result),
         what.time_limit_s,
         person=what.person,
         streams_answer=True,
+        outcome=None if what.keeper is None else what.keeper.say_outcome,
+        ledger=ledger,
     )
 
 

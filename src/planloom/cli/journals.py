@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shlex
-from collections.abc import Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -15,36 +17,68 @@ from planloom.errors import UsageError
 
 SERVERS: Final = ("postgresql://", "postgres://")
 IN_MEMORY: Final = ":memory:"
+FILE_NAME: Final = "runs.db"
 
 
-def journal_asked_for(context: click.Context) -> str | None:
-    """Return the journal for a new run, None for none. Of --journal and --no-journal the one named closer wins."""
+def state_folder() -> Path:
+    """Return the folder for what Planloom keeps between commands, by the XDG rules; it need not exist."""
+    named = os.environ.get("XDG_STATE_HOME", "")
+    return (Path(named) if Path(named).is_absolute() else Path("~/.local/state").expanduser()) / "planloom"
+
+
+def default_journal() -> str:
+    """Return the journal for runs of which nobody says where to keep them."""
+    return str(state_folder() / FILE_NAME)
+
+
+def journal_asked_for(context: click.Context, say: Callable[[str], None]) -> str | None:
+    """Return the journal for a new run, None for none. Of --journal and --no-journal the one named closer wins.
+
+    Without either it is the one in the state folder; where that cannot be, the run is not kept, and `say` is told.
+    """
     named: str | None = context.params.get("journal")
-    if named is None:
-        return None
     if context.params.get("no_journal"):
         asked, refused = rank_of(context, "journal"), rank_of(context, "no_journal")
-        if asked == refused:
+        if named is not None and asked == refused:
             raise click.UsageError("--journal and --no-journal cannot be used together", context)
-        if refused > asked:
+        if named is None or refused > asked:
             return None
-    return _checked(named)
+    if named is not None:
+        return _checked(named)
+    try:
+        folder = state_folder()
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except (OSError, RuntimeError) as error:  # RuntimeError: the user has no home
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        say(f"note: this run is not kept, for {default_journal_shown()} cannot be written: {reason}")
+        return None
+    return default_journal()
+
+
+def default_journal_shown() -> str:
+    """Return where the default journal is, also for a user who has no home."""
+    try:
+        return default_journal()
+    except RuntimeError:
+        return f"~/.local/state/planloom/{FILE_NAME}"
 
 
 def journal_to_read(context: click.Context) -> str:
-    """Return the journal that a command reads. Raises `UsageError` when none was named, or there is none."""
+    """Return the journal that a command reads. Raises `UsageError` when there is none."""
     named: str | None = context.params.get("journal")
+    address = default_journal() if named is None else _checked(named)
+    if address.startswith(SERVERS) or Path(address).exists():
+        return address
     if named is None:
         raise UsageError(
-            f"{context.command_path} needs a journal\nhint: name it with --journal FILE, in PLANLOOM_JOURNAL, or as "
-            "`journal` in planloom.toml"
+            f"no run is kept yet: there is no journal {address}\nhint: one that is elsewhere is named with --journal "
+            "FILE, in PLANLOOM_JOURNAL, or as `journal` in planloom.toml"
         )
-    address = _checked(named)
-    if not address.startswith(SERVERS) and not Path(address).exists():
-        from planloom.cli.sources import near_file  # which knows tools and plans
+    from planloom.cli.sources import near_file  # which knows tools and plans
 
-        raise UsageError(f"there is no journal `{address}`{near_file(Path(address))}")
-    return address
+    raise UsageError(f"there is no journal `{address}`{near_file(Path(address))}")
 
 
 def _checked(address: str) -> str:
@@ -72,9 +106,14 @@ def shown(address: str) -> str:
     return parts._replace(netloc=f"{user.partition(':')[0]}{at}{host}", query="").geturl()
 
 
-def resume_line(run_id: str, address: str, tools: Iterable[str] = ()) -> str:
-    """Return the command that goes on with a run."""
-    words = ["planloom", "resume", run_id, "--journal", shown(address)]
-    for name in tools:
-        words += ["--tools", name]
-    return shlex.join(words)
+def command_line(*words: str, address: str) -> str:
+    """Return a command about a run in a journal, such as `planloom resume 3f2a`."""
+    line = ["planloom", *words]
+    if not is_default(address):
+        line += ["--journal", shown(address)]
+    return shlex.join(line)
+
+
+def is_default(address: str) -> bool:
+    """Whether a journal is the one of which nobody has to say where it is."""
+    return address == default_journal_shown()

@@ -6,16 +6,19 @@ Nothing of the journal itself is imported here: a run that is not kept does not 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Awaitable, Callable, Iterable
+import shutil
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, NotRequired, TypedDict
+
+import click
 
 from planloom.cli.driver import Start
-from planloom.cli.journals import resume_line, shown
+from planloom.cli.journals import SERVERS, command_line, is_default, journal_asked_for, shown
+from planloom.cli.recalling import remembered
 from planloom.cli.runs import say_outcome
 from planloom.cli.terminal import Terminal
 from planloom.cli.text import one_line
-from planloom.engine.execute import RunOptions
 from planloom.engine.watchdog import OnBlocked
 from planloom.errors import JournalError
 from planloom.plan.events import Event
@@ -23,6 +26,8 @@ from planloom.plan.history import parent_of
 from planloom.plan.results import RunResult
 from planloom.plan.state import RunStatus, StepStatus
 
+MAX_KEPT_FOLDER_BYTES: Final = 64 * 1024 * 1024
+"""What the tools of a run that has succeeded may have left in its folder for it to stay until the run is removed."""
 MAX_STEPS_NAMED: Final = 8
 """Steps that need a person's word and are named in the line that goes on."""
 
@@ -65,12 +70,16 @@ def going_on(result: RunResult, command: str) -> str | None:
 
 
 class Keeper:
-    """A run that is kept in a journal, as it is spoken of: its id at the start, and at the end how to go on."""
+    """A run that is kept in a journal, as it is spoken of: its id at the start, and at the end how to go on.
 
-    def __init__(self, terminal: Terminal, address: str, tools: Iterable[str]) -> None:
+    What is kept where everybody looks anyway is only spoken of when it has to go on. `meta` is what is kept with the
+    run, so that the command that goes on needs no options.
+    """
+
+    def __init__(self, terminal: Terminal, address: str, meta: Mapping[str, Any]) -> None:
         self.address = address
+        self.meta = dict(meta)
         self._terminal = terminal
-        self._tools = tuple(tools)
         self._run_id: str | None = None
 
     def listening(self, on_event: Callable[[Event], None]) -> Callable[[Event], None]:
@@ -79,7 +88,8 @@ class Keeper:
         def listen(event: Event) -> None:
             if self._run_id is None:
                 self._run_id = event.run_id
-                self._terminal.say(f"kept as run {event.run_id} in {shown(self.address)}", "dim")
+                if not is_default(self.address):
+                    self._terminal.say(f"kept as run {event.run_id} in {shown(self.address)}", "dim")
             on_event(event)
 
         return listen
@@ -87,29 +97,65 @@ class Keeper:
     def say_outcome(self, terminal: Terminal, result: RunResult) -> None:
         """Say how a run went, and how to go on with it."""
         say_outcome(terminal, result)
+        if result.status is RunStatus.SUCCEEDED:
+            self._tidy(result.run_id)
         line = going_on(result, self._command(result.run_id)) if result.run_id else None
         if line is not None:
             terminal.say(line, "yellow")
 
     def explained(self, error: JournalError) -> JournalError:
         """Return the fault of a journal with the line that goes on once its cause is gone."""
+        if self._run_id is None and is_default(self.address):
+            return JournalError(f"{error}\nhint: --no-journal runs without keeping anything")
         if self._run_id is None or type(error) is not JournalError:
             return error
         return JournalError(f"{error}\ngo on when that is mended: {self._command(self._run_id)}")
 
     def _command(self, run_id: str) -> str:
-        return resume_line(run_id, self.address, self._tools)
+        return command_line("resume", run_id, address=self.address)
+
+    def _tidy(self, run_id: str) -> None:
+        """Remove the folder of a run that has succeeded when it is large: nothing has to go on with it."""
+        if self.address.startswith(SERVERS) or not run_id:
+            return
+        from planloom.engine.journaled import FOLDERS_SUFFIX  # SQLite and all, which the run has needed anyway
+
+        folder = Path(f"{self.address}{FOLDERS_SUFFIX}") / run_id
+        if sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) > MAX_KEPT_FOLDER_BYTES:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
-def starting(keeper: Keeper | None, fixed: RunOptions, begin: Callable[[RunOptions], Awaitable[RunResult]]) -> Start:
-    """Return what starts a run with its options, kept by a `keeper` if there is one."""
+def keeper_for(context: click.Context, terminal: Terminal, **chosen: str) -> Keeper | None:
+    """Return what keeps the run of a command, None when it is not to be kept.
+
+    `chosen` are options that were not named but found out, such as the model. Raises `UsageError`.
+    """
+    address = journal_asked_for(context, lambda note: terminal.say(note, "yellow"))
+    return None if address is None else Keeper(terminal, address, {"command": remembered(context, chosen)})
+
+
+class Kept(TypedDict):
+    """What a run is given to be kept, besides its own options."""
+
+    journal: NotRequired[str]
+    meta: NotRequired[dict[str, Any]]
+    workdir: NotRequired[Path]
+    on_event: Callable[[Event], None]
+    on_blocked: OnBlocked
+
+
+def starting(keeper: Keeper | None, begin: Callable[[Kept], Awaitable[RunResult]]) -> Start:
+    """Return what starts a run, kept by a `keeper` if there is one; its folder is then beside the journal."""
 
     async def start(on_event: Callable[[Event], None], on_blocked: OnBlocked, workdir: Path) -> RunResult:
-        given: RunOptions = {**fixed, "on_event": on_event, "on_blocked": on_blocked, "workdir": workdir}
         if keeper is None:
-            return await begin(given)
+            return await begin(Kept(on_event=on_event, on_blocked=on_blocked, workdir=workdir))
+        listen = keeper.listening(on_event)
+        given = Kept(on_event=listen, on_blocked=on_blocked, journal=keeper.address, meta=keeper.meta)
+        if keeper.address.startswith(SERVERS):
+            given["workdir"] = workdir
         try:
-            return await begin({**given, "on_event": keeper.listening(on_event), "journal": keeper.address})
+            return await begin(given)
         except JournalError as error:
             raise keeper.explained(error) from error
 

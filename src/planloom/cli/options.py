@@ -178,11 +178,15 @@ keep_options = several(
     _option(
         "--journal",
         metavar="FILE",
-        help="Keep the run in this file, or PostgreSQL server, so that `planloom resume` can go on with it.",
+        help="Keep the run in this file, or PostgreSQL server. Default: runs.db in the XDG state folder.",
     ),
     _option("--no-journal", is_flag=True, help="Keep the run nowhere, whatever the settings say."),
 )
-journal_option = _option("--journal", metavar="FILE", help="Where runs are kept: a file, or a PostgreSQL server.")
+journal_option = _option(
+    "--journal",
+    metavar="FILE",
+    help="Where runs are kept: a file, or a PostgreSQL server. Default: runs.db in the XDG state folder.",
+)
 word_options = several(
     click.option(
         "--retry", cls=Word, multiple=True, metavar="STEP", help="Call it again, though it may have had its effect."
@@ -192,6 +196,26 @@ word_options = several(
 )
 models_options = several(model_option, worker_model_option, base_url_option, model_timeout_option)
 budget_options = several(max_model_calls_option, max_tokens_option, max_cost_option)
+resuming_options = several(
+    _option(
+        "--tools",
+        type=ToolSource(),
+        multiple=True,
+        metavar="MODULE:NAME|FILE.py",
+        help="Where the tools are; may be given several times. Default: where they were for the run.",
+    ),
+    models_options,
+    approve_option,
+    budget_options,
+    max_replans_option,
+    json_option,
+    events_option,
+    output_option,
+    concurrency_option,
+    timeout_option,
+    no_input_option,
+)
+"""Of a command that goes on with a kept run."""
 
 
 def mode_of(context: click.Context) -> Mode:

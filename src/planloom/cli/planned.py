@@ -12,6 +12,7 @@ import click
 from planloom.agent.people import Approver
 from planloom.cli.documents import DOCUMENT_VERSION, verdict, write_document
 from planloom.cli.goals import Given, given
+from planloom.cli.keeping import Kept
 from planloom.cli.options import Mode
 from planloom.cli.progress import said_of_usage
 from planloom.cli.runs import drive, say_outcome
@@ -61,7 +62,8 @@ def _ask(what: Given, planned: list[Plan]) -> int:
 
     async def start(on_event: Any, on_blocked: Any, workdir: Path) -> RunResult:
         try:
-            result = await agent.run(what.goal, **what.options(on_event, on_blocked, workdir))
+            kept = Kept(on_event=on_event, on_blocked=on_blocked, workdir=workdir)
+            result = await agent.run(what.goal, **what.options(kept))
         except PlanValidationError as error:
             failures.append(error)
             raise

@@ -47,6 +47,7 @@ no valid plan; 4 a model or its provider failed; 5 waiting for a person;
 @options.output_option
 @options.concurrency_option
 @options.timeout_option
+@options.keep_options
 @options.no_input_option
 @click.pass_context
 def run(context: click.Context, goal: str | None, plan: str | None, no_input: bool, **_options: object) -> int:

@@ -11,7 +11,7 @@ import click
 from planloom.cli import options
 from planloom.cli.attempts import Attempt, attempts_of, timeline
 from planloom.cli.documents import write_answer, write_document
-from planloom.cli.journals import journal_to_read, resume_line
+from planloom.cli.journals import command_line, journal_to_read
 from planloom.cli.keeping import going_on
 from planloom.cli.kept_runs import local_time
 from planloom.cli.progress import said_of_usage
@@ -57,9 +57,10 @@ def show(context: click.Context, run: str, json: bool, output: Path | None, **_o
         terminal.data(write_document(_document(kept, result, attempts), for_people=terminal.data_is_terminal))
         return 0
     terminal.text("\n".join(_parts(terminal, kept, result, attempts)))
-    line = going_on(result, resume_line(kept.run_id, journal)) if kept.status != "running" else None
-    if line is not None and kept.kind == "execute":
-        terminal.say(f"{line}, with the --tools of the run", "yellow")
+    command = command_line("resume", kept.run_id, address=journal)
+    line = going_on(result, command) if kept.status != "running" else None
+    if line is not None:
+        terminal.say(line, "yellow")
     return 0
 
 

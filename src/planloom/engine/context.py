@@ -39,6 +39,7 @@ class Contexts:
         self._worker_model = supplies.worker_model
         self._workdir = supplies.workdir
         self._own_workdir: Path | None = None
+        self._is_made = False
         self._emitter = emitter
         self._loop = loop
 
@@ -67,6 +68,9 @@ class Contexts:
 
     def _folder(self) -> Path:
         if self._workdir is not None:
+            if not self._is_made:
+                self._workdir.mkdir(parents=True, exist_ok=True)
+                self._is_made = True
             return self._workdir
         if self._own_workdir is None:
             self._own_workdir = Path(tempfile.mkdtemp(prefix="planloom-"))

@@ -6,7 +6,7 @@ import asyncio
 import os
 import secrets
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
@@ -17,18 +17,29 @@ from planloom.engine.clock import SystemClock
 from planloom.engine.context import Supplies
 from planloom.engine.emitter import Emitter, Listener
 from planloom.engine.run import Run
+from planloom.engine.secrecy import (
+    check_keepable,
+    clean_words,
+    cleaned_rejection,
+    kept_inputs,
+    learn_literals,
+    make_redactor,
+    read_inputs,
+    restored_inputs,
+)
 from planloom.engine.settings import RunSettings
 from planloom.engine.threads import ThreadWorkers
 from planloom.engine.watchdog import OnBlocked
 from planloom.engine.worker import is_loading
-from planloom.errors import UsageError
+from planloom.errors import PlanValidationError, UsageError
 from planloom.plan.events import Event, StepProgress
 from planloom.plan.history import NO_WORDS, Words
 from planloom.plan.limits import DEFAULT_LIMITS, Limits
 from planloom.plan.model import Plan, PlanLike
+from planloom.plan.redacted import clean_part
+from planloom.plan.redaction import Redactor
 from planloom.plan.results import RunResult, StepResult
 from planloom.plan.state import RunStatus
-from planloom.plan.values import OutputError, normalise_output
 from planloom.tools import Toolbox
 from planloom.tools.checks import validate_plan
 
@@ -46,7 +57,9 @@ class RunOptions(TypedDict, total=False):
     on_step_complete: Callable[..., Any] | None
     max_concurrency: int | None
     deps: Any
+    secrets: Iterable[Any] | None
     journal: JournalLike | None
+    meta: Mapping[str, Any] | None
     on_event: Listener | None
     worker_model: Any
     workdir: str | os.PathLike[str] | None
@@ -71,14 +84,17 @@ async def execute_plan(plan: PlanLike, toolbox: Any, **options: Unpack[RunOption
       emitted, and the run goes on.
     - `max_concurrency`: calls at a time. Default None: async calls unbounded, sync ones up to 64 threads.
     - `deps`: anything; tools find it as `ToolContext.deps`. `worker_model` likewise.
+    - `secrets`: texts, or `SecretStr`, that reach tools alone: never events, results, errors or a journal. Those of the
+      environment, and every `SecretStr` in `inputs` and `deps`, are known without that.
     - `on_event`: called with every `Event`.
-    - `workdir`: the run's folder for tools. Default: a temporary one, removed with the run.
+    - `workdir`: the run's folder for tools. Default: a temporary one, removed with the run; with a journal one beside
+      it, which is there again when the run goes on.
     - `timeout_s`: seconds for the whole run. Default None.
     - `seed`: of the jitter between retries. `run_id`: default random.
     - `limits`: sizes that plans and outputs may have. `clock`, `workers`: for tests.
     - `on_blocked`: called from another thread while an async tool blocks the event loop.
     - `journal`: a file such as "runs.db", the address of a PostgreSQL server, or a `Journal`: the run is kept there,
-      and `resume_run` goes on with it after a crash. Default None.
+      and `resume_run` goes on with it after a crash. Default None. `meta`: JSON values that are kept there with it.
 
     Returns the `RunResult`, also for a run that failed. When the awaiting task is cancelled, running steps
     are cancelled and the complete result is returned with status `cancelled`; a second cancellation raises.
@@ -150,9 +166,10 @@ async def resume_run(
     run again with the same idempotency key; the others are `unknown` until `words` say what to do with them. Failed
     steps are tried again. A run that has succeeded is returned as it is.
 
-    Options are those of `execute_plan`, `journal` above all; `inputs` are the run's own. Raises `RunNotFoundError`,
-    `RunOwnedError` while another process drives it, `JournalError`, and `UsageError` for a run that needs a model or
-    words that fit no step.
+    Options are those of `execute_plan`, `journal` above all; `inputs` are the run's own, but secret ones have
+    to be given again, unless their variable is still set. Raises `RunNotFoundError`, `RunOwnedError` while another
+    process drives it, `JournalError`, and `UsageError` for a run that needs a model or a secret input, and for words
+    that fit no step.
     """
     journal = options.get("journal")
     if journal is None:
@@ -164,14 +181,17 @@ async def resume_run(
         raise UsageError(f"run `{run_id}` was made by an agent\nhint: go on with it by agent.resume({run_id!r})")
     if history.status is RunStatus.SUCCEEDED:
         return journaled.finished_result(history, Plan.from_json(meta["plan"]))
+    tools = Toolbox.of(toolbox)
+    options = {**options, "inputs": restored_inputs(meta, options.get("inputs"), run_id), "run_id": run_id}
+    _, _, redactor = _private(options, tools)
+    words = clean_words(words, redactor)
     async with journaled.taken_over(journal, run_id) as book:
-        read, tools = Plan.from_json(book.meta["plan"]), Toolbox.of(toolbox)
-        options = {**options, "inputs": book.meta["inputs"], "run_id": run_id}
+        read = Plan.from_json(book.meta["plan"])
         finished = journaled.settled(book.history, journaled.effects_of(tools), words)
         book.keep(words, (options.get("clock") or SystemClock()).now())
         run = _prepare_run(read, tools, (), options, book, finished)
         result = await run.execute()
-        await book.recorder.flush()
+        await book.close()
         return result
 
 
@@ -182,16 +202,18 @@ async def _execute(plan: PlanLike, toolbox: Any, listeners: tuple[Listener, ...]
     _check_options(options)
     limits = options.get("limits", DEFAULT_LIMITS)
     read, tools = Plan.from_json(plan, limits), Toolbox.of(toolbox)
-    inputs = read_inputs(options.get("inputs") or {}, limits)
-    validate_plan(read, tools, inputs=inputs, limits=limits)
+    inputs, marked, redactor = _private(options, tools)
+    _validate(read, tools, inputs, limits, redactor)
+    check_keepable(read, tools, redactor)
     run_id = options.get("run_id") or secrets.token_hex(8)
-    meta = {"kind": "execute", "plan": read.to_dict(), "inputs": inputs}
+    own = clean_part(dict(options.get("meta") or {}), redactor)
+    meta = {**own, "kind": "execute", "plan": read.to_dict(), **kept_inputs(inputs, marked, redactor)}
     from planloom.engine import journaled  # SQLite and all are for runs that are kept
 
     async with journaled.new_book(journal, run_id, read.goal, meta) as book:
         run = _prepare_run(read, tools, listeners, {**options, "run_id": run_id}, book)
         result = await run.execute()
-        await book.recorder.flush()
+        await book.close()
         return result
 
 
@@ -207,8 +229,9 @@ def _prepare_run(
     limits = options.get("limits", DEFAULT_LIMITS)
     read = Plan.from_json(plan, limits)
     tools = Toolbox.of(toolbox)
-    inputs = read_inputs(options.get("inputs") or {}, limits)
-    validate_plan(read, tools, inputs=inputs, limits=limits)
+    inputs, _, redactor = _private(options, tools)
+    _validate(read, tools, inputs, limits, redactor)
+    learn_literals(read, tools, redactor)
     clock = options.get("clock") or SystemClock()
     on_event = options.get("on_event")
     if book is not None:
@@ -219,8 +242,9 @@ def _prepare_run(
         listeners if on_event is None else (*listeners, on_event),
         options.get("on_step_complete"),
         0 if book is None else book.history.last_seq,
+        redactor,
     )
-    workdir = options.get("workdir")
+    workdir = options.get("workdir") or (None if book is None else book.workdir)
     settings = RunSettings(
         clock=clock,
         limits=limits,
@@ -236,6 +260,24 @@ def _prepare_run(
         recorder=None if book is None else book.recorder,
     )
     return Run(read, tools, inputs, emitter, settings)
+
+
+def _private(options: RunOptions, tools: Toolbox) -> tuple[dict[str, Any], dict[str, str], Redactor | None]:
+    """Return the inputs with their real values, those that are marked secret by text, and what takes secrets out."""
+    marked: dict[str, str] = {}
+    inputs = read_inputs(options.get("inputs") or {}, options.get("limits", DEFAULT_LIMITS), marked)
+    return inputs, marked, make_redactor(marked, options.get("deps"), options.get("secrets"), tools)
+
+
+def _validate(plan: Plan, tools: Toolbox, inputs: Mapping[str, Any], limits: Limits, redactor: Redactor | None) -> None:
+    try:
+        validate_plan(plan, tools, inputs=inputs, limits=limits)
+    except PlanValidationError as error:
+        if (cleaned := cleaned_rejection(error, redactor)) is error:
+            raise
+    else:
+        return
+    raise cleaned
 
 
 def refuse_while_loading() -> None:
@@ -261,15 +303,3 @@ def check_bounds(max_concurrency: Any, timeout_s: Any) -> None:
         raise UsageError(f"max_concurrency is a whole number above 0, or None for no limit; got {max_concurrency!r}")
     if timeout_s is not None and (type(timeout_s) not in (int, float) or not 0 < timeout_s < float("inf")):
         raise UsageError(f"timeout_s is a number of seconds above 0, or None for no limit; got {timeout_s!r}")
-
-
-def read_inputs(inputs: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
-    """Return the caller's inputs as JSON values of their own: what steps get may not change while they run."""
-    read: dict[str, Any] = {}
-    for name, value in inputs.items():
-        try:
-            read[name] = normalise_output(value, limits)
-        except OutputError as error:
-            problem = str(error).replace("the output", "its value", 1)
-            raise UsageError(f"input `{name}` cannot be used: {problem}") from None
-    return read

@@ -6,6 +6,7 @@ any more does not go on.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
@@ -29,15 +30,28 @@ JournalLike = str | Path | Journal
 """A file such as `runs.db`, the address of a PostgreSQL server, or a journal."""
 BY_A_PERSON: Final = "skipped by a person's word"
 ARTIFACTS_SUFFIX: Final = ".artifacts"
+FOLDERS_SUFFIX: Final = ".folders"
 
 
 class RunBook:
-    """One run in a journal. `history` is what it holds so far, `recorder` what the run writes to."""
+    """One run in a journal. `history` is what it holds so far, `recorder` what the run writes to.
+
+    `workdir` is the folder that the run's tools have, also when it goes on later: tables stand there. It goes with the
+    run, by `prune_runs`. None for a journal without a file.
+    """
 
     def __init__(self, journal: Journal, writer: RunWriter, history: History, meta: Mapping[str, Any]) -> None:
         self.history = history
         self.meta = meta
+        self.workdir = work_folder(journal, history.run_id)
         self.recorder = Recorder(writer, lambda event: _record_of(event, artifacts_of(journal)))
+
+    async def close(self) -> None:
+        """Make everything durable at the end of the run. Raises `JournalError`."""
+        await self.recorder.flush()
+        if self.workdir is not None:
+            with contextlib.suppress(OSError):  # it is not there, or holds something
+                self.workdir.rmdir()
 
     def keep(self, words: Words, at: float) -> None:
         """Keep a person's words, given at a time in seconds since 1970: another crash must not lose them."""
@@ -103,6 +117,15 @@ async def opened_journal(journal: JournalLike) -> AsyncGenerator[Journal]:
 def artifacts_of(journal: Journal) -> Artifacts | None:
     """Return where a journal's large values are: in a folder beside its file, None for a journal without a file."""
     return Artifacts(f"{journal.where}{ARTIFACTS_SUFFIX}") if isinstance(journal, SqliteJournal) else None
+
+
+def work_folder(journal: Journal, run_id: str) -> Path | None:
+    """Return the folder of a run's tools beside its journal, which need not exist yet.
+
+    None for a journal without a file, and for a run whose id is no name of a folder: those get a temporary one.
+    """
+    is_name = run_id not in ("", ".", "..") and Path(run_id).name == run_id
+    return Path(f"{journal.where}{FOLDERS_SUFFIX}") / run_id if isinstance(journal, SqliteJournal) and is_name else None
 
 
 def _record_of(event: Event, artifacts: Artifacts | None) -> Record:

@@ -6,13 +6,14 @@ mentions any more.
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from planloom.engine.journaled import JournalLike, artifacts_of, opened_journal, read_history
+from planloom.engine.journaled import JournalLike, artifacts_of, opened_journal, read_history, work_folder
 from planloom.errors import JournalCorruptError, RunOwnedError, UsageError
 from planloom.journal import Journal, RunSummary, SqliteJournal, garbage
 from planloom.plan.history import History, Recorded, parent_of
@@ -176,6 +177,9 @@ async def prune_runs(journal: JournalLike, older_than_s: float) -> Pruned:
         removed: list[str] = []
         for start in range(0, len(old), _DELETED_AT_ONCE):
             removed += await _delete(opened, old[start : start + _DELETED_AT_ONCE])
+        for run_id in removed:
+            if (folder := work_folder(opened, run_id)) is not None:
+                shutil.rmtree(folder, ignore_errors=True)
         artifacts = artifacts_of(opened)
         count = 0 if artifacts is None else await garbage(opened, artifacts)
         return Pruned(tuple(removed), count)
