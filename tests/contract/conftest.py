@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import tempfile
@@ -22,10 +23,11 @@ KINDS = ("memory", "sqlite", "postgres")
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
     binaries = find_binaries()
+    missing = pytest.fail if os.environ.get("CI") else pytest.skip
     if binaries is None:
-        pytest.skip("no PostgreSQL here: `initdb` was not found (on Debian: apt-get install postgresql)")
+        missing("no PostgreSQL here: `initdb` was not found (on Debian: apt-get install postgresql)")
     if find_spec("psycopg") is None:
-        pytest.skip("psycopg is not installed: pip install 'planloom[postgres]'")
+        missing("psycopg is not installed: pip install 'planloom[postgres]'")
     folder = Path(tempfile.mkdtemp(prefix="planloom-pg-"))  # short: the name of a socket is
     server = PostgresServer(folder, binaries)
     yield server
