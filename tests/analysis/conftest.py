@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ pytest.importorskip("duckdb", reason="the extra `analysis` is not installed")
 
 from planloom import ToolContext
 from planloom.analysis import load_data
+
+# what the tests of this folder share stands in modules beside them, such as `table_cases`
+sys.path.insert(0, str(Path(__file__).parent))
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

@@ -14,6 +14,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,11 +22,16 @@ from planloom.errors import DataError, MissingExtraError
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+    from numpy import float64
+    from numpy.typing import NDArray
 
 MEMORY_LIMIT = "1GB"
 """What one connection may hold in memory; beyond it DuckDB spills into the run's folder."""
 COLUMNS_PER_QUERY = 200
 """Planning time grows faster than the number of expressions: 200 columns a query is the quickest for 5,000."""
+
+MAX_ARRAY_CELLS = 50_000_000
+"""Numbers that one query may bring into memory as arrays, at 8 bytes each."""
 
 _GLOB = re.compile(r"[*?\[]")
 _Item = TypeVar("_Item")
@@ -52,6 +58,30 @@ class Database:
         """Run one statement that gives exactly one row."""
         (only,) = self.rows(query)
         return only
+
+    def arrays(self, query: str) -> dict[str, NDArray[float64]]:
+        """Run one SELECT and return its columns, all of numbers, as NumPy arrays of 64-bit floats; NULL becomes NaN.
+
+        Raises `DataError` for more than `MAX_ARRAY_CELLS` cells (the rows are counted first, so nothing is fetched
+        in vain), and `MissingExtraError` without NumPy.
+        """
+        numpy = import_extra("numpy", "statistics on arrays")
+        ((count,),) = self.rows(f"SELECT count(*) FROM ({query})")
+        try:
+            cursor = self._connection.execute(query)
+            cells = count * len(cursor.description or ())
+            if cells > MAX_ARRAY_CELLS:
+                raise DataError(
+                    f"{cells:,} cells are needed in memory at once, more than {MAX_ARRAY_CELLS:,}\n"
+                    "hint: name fewer columns, or take fewer rows with filter_rows or query first"
+                )
+            found = cursor.fetchnumpy()
+        except self._failure as error:
+            raise DataError(_reason(error)) from error
+        return {
+            name: numpy.ma.filled(numpy.ma.asarray(values).astype(numpy.float64), numpy.nan)
+            for name, values in found.items()
+        }
 
     def path(self, path: Path) -> str:
         """`path` as a SQL literal that DuckDB takes literally: a `*` or `[` in it is not a pattern."""
@@ -159,6 +189,14 @@ def _reason(error: Exception) -> str:
         return lines[0]
     said = next((line for line in lines[1:] if not line.startswith("Original Line")), "it cannot be read")
     return f"line {found[1]}: {said}"
+
+
+def import_extra(module: str, needed_for: str) -> Any:
+    """Import a library of the extra `analysis` at its first use: they are heavy. Raises `MissingExtraError`."""
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise MissingExtraError("analysis", needed_for) from error
 
 
 def _import_duckdb() -> Any:
