@@ -117,7 +117,8 @@ def test_compile_asks_once_at_temperature_0() -> None:
 def test_the_prompt_names_tools_inputs_and_instructions() -> None:
     """The planner sees signatures with types and effects, the inputs' values, and the instructions."""
     system, user = planner_messages("tea", TOOLBOX.values(), {"city": "Oslo"}, "Be brief.")
-    assert "- search(query: text, limit?: int = 3) -> [text]  [only reads]" in system
+    assert "All of them only read.\n" in system
+    assert "- search(query: text, limit?: int = 3) -> [text]\n" in system
     assert "Be brief." in system
     assert '- {{inputs.city}}: "Oslo"' in user
 
