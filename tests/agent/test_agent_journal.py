@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from planloom import Agent, UsageError
+from planloom import Agent, Budget, UsageError
 from planloom.testing import ScriptedModel
 
 CHILD = Path(__file__).resolve().parent / "recorded_goal.py"
@@ -68,3 +68,22 @@ def test_resume_needs_a_journal() -> None:
     """An agent without one says so."""
     with pytest.raises(UsageError, match="no journal"):
         asyncio.run(Agent([], ScriptedModel([]), ScriptedModel([])).resume("r1"))
+
+
+def test_a_budget_holds_for_all_processes(tmp_path: Path) -> None:
+    """What was spent before counts: a goal that has used up its calls is not given new ones by going on."""
+    journal = tmp_path / "runs.db"
+    plan = json.dumps({"steps": [{"id": "a", "description": "", "tool": "fine", "args": {}, "depends_on": []}]})
+
+    async def fine() -> int:
+        return 1
+
+    def agent(bound: int, *replies: str) -> Agent:
+        model = ScriptedModel(list(replies), name="model")
+        return Agent([fine], model, model, Budget(model_calls=bound), journal=journal)
+
+    first = asyncio.run(agent(1, plan).run("a goal", run_id="r1"))
+    again = asyncio.run(agent(1).resume("r1"))
+    more = asyncio.run(agent(2, "the answer").resume("r1"))
+    assert ("budget", "budget") == (first.error and first.error.kind, again.error and again.error.kind)
+    assert ("succeeded", "the answer", 2) == (more.status, more.answer, more.usage.model_calls)

@@ -477,6 +477,93 @@ def test_deleted_runs_are_gone(place):
     run(place, work)
 
 
+KEY = "ab" * 32
+
+
+def cached(seq, run_id="r1", key=KEY, **data):
+    return record(seq, run_id, {"output": seq, "cache_key": key, **data})
+
+
+def test_a_success_is_found_by_its_key(place):
+    """The newest run's newest, as soon as it is durable; nothing under another key, or for another type of record."""
+
+    async def work(journal):
+        assert await journal.recall(KEY) is None
+        for run_id in ("a", "b"):
+            writer = await journal.open_run(run_id, GOAL, META)
+            await writer.append([cached(1, run_id), cached(2, run_id), record(3, run_id, {"cache_key": 7})])
+            await writer.append([record(4, run_id, {"cache_key": "cd" * 32}, type="step-failed")])
+            await writer.close()
+        assert cached(2, "b") == await journal.recall(KEY)
+        assert [None, None] == [await journal.recall(key) for key in ("cd" * 32, "")]
+
+    run(place, work)
+
+
+def test_what_is_found_goes_with_its_run(place):
+    """After the newest run is deleted an older one answers, and after that nobody."""
+
+    async def work(journal):
+        for run_id in ("a", "b"):
+            writer = await journal.open_run(run_id, GOAL, META)
+            await writer.append([cached(1, run_id)])
+            await writer.close()
+        await journal.delete(["b"])
+        assert cached(1, "a") == await journal.recall(KEY)
+        await journal.delete(["a"])
+        assert await journal.recall(KEY) is None
+
+    run(place, work)
+
+
+def test_what_is_found_is_whole(place):
+    """A damaged record is passed over for an older one; a record in the place of one that was cut off is not it."""
+
+    async def work(journal):
+        for run_id in ("a", "b"):
+            writer = await journal.open_run(run_id, GOAL, META)
+            await writer.append([cached(1, run_id)])
+            await writer.close()
+        place.tamper("b", lambda lines: [lines[0], (1, lines[1][1][:-4] + b"torn")])
+        assert cached(1, "a") == await journal.recall(KEY)
+        writer = await journal.take_over("b")
+        await writer.append([record(1, "b")])
+        await writer.close()
+        assert cached(1, "a") == await journal.recall(KEY)
+
+    run(place, work)
+
+
+def test_an_owner_that_was_replaced_is_not_found(place):
+    """What it could not write is not found by its key either."""
+
+    async def work(journal):
+        writer = await journal.open_run("r1", GOAL, META)
+        forget_owner(journal, writer)
+        other = await journal.take_over("r1")
+        with pytest.raises(RunOwnedError):
+            await writer.append([cached(1)])
+        assert await journal.recall(KEY) is None
+        await other.close()
+
+    run(place, work)
+
+
+def test_what_is_found_survives_its_process(durable_place):
+    """Another process finds it."""
+
+    async def write(journal):
+        writer = await journal.open_run("r1", GOAL, META)
+        await writer.append([cached(1)])
+        await writer.close()
+
+    async def find(journal):
+        assert cached(1) == await journal.recall(KEY)
+
+    run(durable_place, write)
+    run(durable_place, find)
+
+
 def test_artifacts_that_are_mentioned(place):
     """Every hash in any record, of any run."""
     one, two = "1" * 64, "2" * 64
@@ -569,11 +656,12 @@ def test_the_golden_journal_is_read(tmp_path):
             summaries = await journal.runs()
             records = await journal.read("golden")
             writer = await journal.take_over("golden")
-            await writer.append([record(7, "golden")])
+            await writer.append([record(7, "golden"), cached(8, "golden")])
+            assert cached(8, "golden") == await journal.recall(KEY)
             return summaries, records, len(await journal.read("golden"))
 
     summaries, records, count = asyncio.run(main())
     assert [("other", "succeeded"), ("golden", "interrupted")] == [(s.run_id, s.status) for s in summaries]
     assert (GOAL, META) == (records.goal, records.meta)
     assert [record(seq, "golden") for seq in range(1, 7)] == records
-    assert 7 == count
+    assert 8 == count

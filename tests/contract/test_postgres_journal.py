@@ -33,11 +33,27 @@ async def story(journal):
     await journal.read("r1")
     await writer.close()
     writer = await journal.take_over("r1")
-    await writer.append([record(3), record(4)])
+    await writer.append([record(3), Record(4, "r1", 4.0, "step-succeeded", "s", {"cache_key": "k"})])
+    assert 4 == (await journal.recall("k")).seq
     await writer.append([Record(5, "r1", 5.0, "run-finished", None, {"status": "succeeded"})])
     await writer.close()
     summary = (await journal.runs())[0]
     return [kept.seq for kept in await journal.read("r1")], summary.status
+
+
+def test_a_journal_of_an_earlier_version(place):
+    """One without the table in which records are found by their keys gets it when it is opened."""
+
+    async def main():
+        async with place.open() as journal:
+            await journal.open_run("r0", "goal", {})
+        with psycopg.connect(place.address) as connection:
+            connection.execute("DROP TABLE planloom.cache")
+        async with place.open() as journal:
+            assert await journal.recall("k") is None
+            return await story(journal), [run.run_id for run in await journal.runs()]
+
+    assert (([1, 2, 3, 4, 5], "succeeded"), ["r1", "r0"]) == asyncio.run(main())
 
 
 @pytest.mark.slow

@@ -144,6 +144,11 @@ class Person:
         self.words = words
         self.asked: list[Any] = []
 
+    def said(self, digest: str) -> bool | None:
+        """Nothing was said before."""
+        assert 64 == len(digest)
+        return None
+
     async def approve(self, request: EffectRequest) -> bool | None:
         """Give the word for a call."""
         self.asked.append((request.step_id, request.tool, request.args))

@@ -81,3 +81,11 @@ def hang_with_a_child(marker: str) -> None:
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"])
     Path(marker).write_text(f"{os.getpid()} {child.pid}\n")
     time.sleep(1_000)
+
+
+@tool(run_in="process", read_only=True, retries=0)
+def leak_in_process(key: str, fails: bool) -> str:
+    """Give back a key, or raise it."""
+    if fails:
+        raise ValueError(f"no {key}")
+    return f"key {key}"

@@ -152,6 +152,7 @@ def test_approval_before_an_effect() -> None:
         "step-started z",
         "step-succeeded z",
         "step-waiting a",
+        "approval-given a",
         "step-started a",
         "step-succeeded a",
         "run-finished",

@@ -35,8 +35,10 @@ CASES: list[tuple[type[events.Event], tuple[Any, ...], str, dict[str, Any]]] = [
     (events.ReplanStarted, (ERROR, ("a", "b")), "replan-started", {"reason": ERROR.to_dict(), "held": ["a", "b"]}),
     (
         events.StepWaiting, ("may it?", "pay", {"amount": 1}), "step-waiting",
-        {"question": "may it?", "tool": "pay", "args": {"amount": 1}},
+        {"question": "may it?", "tool": "pay", "args": {"amount": 1}, "needs": "approval"},
     ),
+    (events.PlanWaiting, (PLAN, "5f"), "plan-waiting", {"plan": PLAN.to_dict(), "digest": "5f"}),
+    (events.ApprovalGiven, ("5f", True), "approval-given", {"digest": "5f", "approved": True}),
 ]  # fmt: skip
 
 

@@ -87,6 +87,7 @@ def test_a_tool_that_says_nothing_has_effects_and_is_not_repeated() -> None:
         "run_in": "thread",
         "writes": [],
         "version": None,
+        "cache": False,
     } == {
         key: value
         for key, value in made.to_dict().items()

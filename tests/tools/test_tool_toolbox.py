@@ -132,5 +132,5 @@ def test_the_description_is_json() -> None:
     assert {
         "name", "description", "parameters", "returns", "read_only", "idempotent", "destructive",
         "open_world", "calls_model",
-        "timeout_s", "retries", "max_concurrency", "expected_s", "run_in", "writes", "version",
+        "timeout_s", "retries", "max_concurrency", "expected_s", "run_in", "writes", "version", "cache",
     } == described[0].keys()  # fmt: skip

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from planloom.agent.answering import AnswerForm
 from planloom.agent.compare import STRATEGIES, Comparison, Strategy, StrategyRow, compare
-from planloom.agent.nesting import Nesting
+from planloom.agent.nesting import Nesting, secrets_of_outer
 from planloom.agent.people import Answer, ApprovalKind, Approve, Approver
 from planloom.agent.react import MAX_STEPS, react
 from planloom.agent.rounds import OutOfTime, within
@@ -30,8 +30,8 @@ from planloom.models.paid import PaidModel
 from planloom.plan.budget import Account, Budget
 from planloom.plan.events import Event
 from planloom.plan.history import NO_WORDS, Words
-from planloom.plan.model import Plan
 from planloom.plan.limits import DEFAULT_LIMITS
+from planloom.plan.model import Plan
 from planloom.plan.results import RunResult
 from planloom.plan.secret_sources import checked_secrets
 from planloom.planning.create import MAX_MENDS, create_plan
@@ -190,7 +190,7 @@ class Agent:
         account = Account(settings.budget, nesting.account, guard=threading.Lock())
         paid, marked = PaidModel(settings.planner, account), dict[str, str]()
         real = read_inputs(inputs or {}, DEFAULT_LIMITS, marked)
-        redactor = make_redactor(marked, settings.deps, (*settings.secrets, *nesting.secrets), settings.toolbox)
+        redactor = make_redactor(marked, settings.deps, (*settings.secrets, *secrets_of_outer()), settings.toolbox)
         work = create_plan(
             _checked_goal(goal),
             settings.toolbox,

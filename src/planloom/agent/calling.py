@@ -11,6 +11,7 @@ from typing import Any
 from planloom.engine.emitter import Emitter
 from planloom.engine.recorder import Recorder
 from planloom.models import Model, ModelReply, ModelRequest
+from planloom.models.discreet import DiscreetModel
 from planloom.models.paid import PaidModel
 from planloom.models.remembered import RememberingModel
 from planloom.plan import events
@@ -43,9 +44,11 @@ class ModelCalls:
         self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
 
     def of(self, model: Model) -> Model:
-        """Return a model whose calls are paid and told, and not made again when their reply is known."""
-        paid = PaidModel(model, self._account, lambda request, reply: self._told(model, request, reply))
-        return paid if self._recorder is None else RememberingModel(paid, self._known, self._keep)
+        """Return a model whose calls are paid and told, hold no secret, and are not made again when it has answered."""
+        paid: Model = PaidModel(model, self._account, lambda request, reply: self._told(model, request, reply))
+        known = paid if self._recorder is None else RememberingModel(paid, self._known, self._keep)
+        redactor = self._emitter.redactor
+        return known if redactor is None else DiscreetModel(known, redactor)
 
     async def _keep(self, digest: str, text: str) -> None:
         self._emit(events.ModelReplied, digest, text)

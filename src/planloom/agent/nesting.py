@@ -10,6 +10,7 @@ from typing import Final
 
 from planloom.errors import BudgetExceededError, UsageError
 from planloom.plan.budget import Account
+from planloom.plan.redaction import Redactor
 
 MAX_DEPTH: Final = 3
 """Agents inside each other, the outermost included."""
@@ -26,6 +27,8 @@ class Nesting:
     """The account that pays along: that of the run which this goal is a step of, or one that the caller gave."""
     ends_at: float | None = None
     """When the time of the goal around this one is up, on the loop's clock."""
+    redactor: Redactor | None = None
+    """The secrets of the goal around this one, which are this one's too."""
 
     @classmethod
     def enter(cls, given: Account | None) -> Nesting:
@@ -39,16 +42,22 @@ class Nesting:
             )
         if outer is None:
             return cls(depth, given)
-        return cls(depth, outer.account if given is None else given, outer.ends_at)
+        return cls(depth, outer.account if given is None else given, outer.ends_at, outer.redactor)
 
     @contextmanager
-    def of(self, account: Account, ends_at: float | None) -> Generator[None]:
+    def of(self, account: Account, ends_at: float | None, redactor: Redactor | None = None) -> Generator[None]:
         """Let what runs inside be part of this goal, spend from its account, and end when its time is up."""
-        token = _CURRENT.set(Nesting(self.depth, account, ends_at))
+        token = _CURRENT.set(Nesting(self.depth, account, ends_at, redactor or self.redactor))
         try:
             yield
         finally:
             _CURRENT.reset(token)
+
+
+def secrets_of_outer() -> tuple[str, ...]:
+    """Return the secrets of the goal that this call is part of."""
+    outer = _CURRENT.get()
+    return () if outer is None or outer.redactor is None else outer.redactor.texts()
 
 
 def refusal_of_outer() -> BudgetExceededError | None:

@@ -5,10 +5,8 @@ Rule: no word is no yes. A person who is not there, or fails to answer in order,
 
 from __future__ import annotations
 
-import hashlib
 import inspect
-import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -64,11 +62,11 @@ class Approver:
             raise UsageError(f'approve={approve!r}: it is "plan", "effects", a callback, or None for neither')
         return cls(frozenset({"plan", "effects"}), approve)
 
-    async def approve_plan(self, plan: Plan) -> bool | None:
-        """Say whether a plan may run."""
-        if "plan" not in self.kinds:
-            return True
-        return await self.word(Approval("plan", _digest(plan.to_dict()), plan))
+    @property
+    def asks_before_plans(self) -> bool:
+        """Whether a plan needs approval before it runs."""
+        return "plan" in self.kinds
+
 
     async def word(self, approval: Approval) -> bool | None:
         """Ask for a person's word; None when there is none. Raises `TypeError` for what is no word, such as "no"."""
@@ -82,17 +80,27 @@ class Approver:
 
 
 class RunPerson:
-    """The person of one run, as the engine asks (`planloom.engine.base.Person`)."""
+    """The person of one run, as the engine asks (`planloom.engine.base.Person`).
 
-    def __init__(self, approver: Approver, answer: Answer | None) -> None:
+    `words` are those that were given before, by hash, also in an earlier process.
+    """
+
+    def __init__(self, approver: Approver, answer: Answer | None, words: Mapping[str, bool]) -> None:
         self._approver = approver
         self._answer = answer
+        self._words = words
         self.asks_before_effects = "effects" in approver.kinds
+
+    def said(self, digest: str) -> bool | None:
+        """Return the word that was given before."""
+        return self._words.get(digest)
 
     async def approve(self, request: EffectRequest) -> bool | None:
         """Say whether a call may be made."""
-        digest = _digest([request.step_id, request.tool, request.args])
-        approval = Approval("effects", digest, None, request.step_id, request.tool, request.args)
+        word = self.said(request.digest)
+        if word is not None:
+            return word
+        approval = Approval("effects", request.digest, None, request.step_id, request.tool, request.args)
         return await self._approver.word(approval)
 
     async def answer(self, step_id: str, question: str) -> Any:
@@ -101,7 +109,3 @@ class RunPerson:
             return None
         word = self._answer(step_id, question)
         return await word if inspect.isawaitable(word) else word
-
-
-def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=True, default=str).encode()).hexdigest()

@@ -21,6 +21,7 @@ from planloom.engine.calls import GRACE_S
 from planloom.engine.clock import SystemClock
 from planloom.engine.emitter import Emitter
 from planloom.engine.execute import RunOptions, execute_plan
+from planloom.engine.secrecy import make_redactor, read_inputs
 from planloom.errors import (
     BudgetExceededError,
     ModelError,
@@ -34,6 +35,7 @@ from planloom.plan.events import AnswerReady, Event, RunFinished, RunStarted
 from planloom.plan.issues import shorten
 from planloom.plan.limits import DEFAULT_LIMITS
 from planloom.plan.model import Plan, Step
+from planloom.plan.redacted import clean_result
 from planloom.plan.results import RunResult, StepError, StepResult
 from planloom.plan.state import RunStatus, StepStatus
 from planloom.plan.values import OutputError, normalise_output
@@ -89,8 +91,9 @@ async def react(
     """
     _check(goal, max_steps, options)
     tools = Toolbox.of(toolbox)
-    options["inputs"] = _read_inputs(options)
-    run = _React(goal, tools, resolve_model(model), account or Account(), max_steps, options)
+    marked: dict[str, str] = {}
+    options["inputs"] = read_inputs(options.get("inputs") or {}, options.get("limits", DEFAULT_LIMITS), marked)
+    run = _React(goal, tools, resolve_model(model), account or Account(), max_steps, options, marked)
     return await run.execute(instructions)
 
 
@@ -109,18 +112,6 @@ def _check(goal: str, max_steps: int, options: RunOptions) -> None:
         raise UsageError(f"timeout_s is a number of seconds above 0, or None for no limit; got {timeout_s!r}")
 
 
-def _read_inputs(options: RunOptions) -> dict[str, Any]:
-    """Return the inputs as JSON values of their own, before the model is shown any of them."""
-    read: dict[str, Any] = {}
-    for name, value in (options.get("inputs") or {}).items():
-        try:
-            read[name] = normalise_output(value, options.get("limits", DEFAULT_LIMITS))
-        except OutputError as error:
-            problem = str(error).replace("the output", "its value", 1)
-            raise UsageError(f"input `{name}` cannot be used: {problem}") from None
-    return read
-
-
 class _End(Exception):  # noqa: N818 - carries how the loop ended out of it, and is never seen outside
     """The loop is over without an answer: the run's status, and why."""
 
@@ -134,7 +125,14 @@ class _React:
     """One ReAct loop. Make it, then await `execute` once."""
 
     def __init__(
-        self, goal: str, tools: Toolbox, model: Model, account: Account, max_steps: int, options: RunOptions
+        self,
+        goal: str,
+        tools: Toolbox,
+        model: Model,
+        account: Account,
+        max_steps: int,
+        options: RunOptions,
+        marked: dict[str, str],
     ) -> None:
         self._goal = goal
         self._tools = tools
@@ -144,8 +142,11 @@ class _React:
         self._inputs = dict(options.get("inputs") or {})
         self._clock = options.get("clock") or SystemClock()
         on_event = options.get("on_event")
+        redactor = self._redactor = make_redactor(marked, options.get("deps"), options.get("secrets"), tools)
+        options["secrets"] = () if redactor is None else redactor.texts()
         run_id = options.get("run_id") or secrets.token_hex(8)
-        self._emitter = Emitter(run_id, self._clock, () if on_event is None else (on_event,), None)
+        listeners = () if on_event is None else (on_event,)
+        self._emitter = Emitter(run_id, self._clock, listeners, None, redactor=redactor)
         self._calls = ModelCalls(account, self._emitter)
         self._model = self._calls.of(model)
         worker = options.get("worker_model")
@@ -194,8 +195,9 @@ class _React:
             duration_ms=(self._loop.time() - self._began) * 1000,
             error=error,
         )
+        result = result if self._redactor is None else clean_result(result, self._redactor)
         if status is RunStatus.SUCCEEDED:
-            self._emitter.emit(AnswerReady, None, answer)
+            self._emitter.emit(AnswerReady, None, result.answer)
         await self._emitter.drain(GRACE_S)
         self._emitter.emit_last(RunFinished, status, result)
         await self._emitter.drain(GRACE_S)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from planloom.agent.answering import AnswerForm
+from planloom.agent.nesting import secrets_of_outer
 from planloom.agent.session import Session
 from planloom.agent.settings import AgentSettings, GoalOptions
 from planloom.engine import journaled
@@ -66,7 +67,7 @@ async def run_recorded(
     finished = {} if after is None else {name: step.output for name, step in after.steps.items() if step.is_success}
     marked: dict[str, str] = {}
     inputs = read_inputs(options.get("inputs") or {}, limits, marked)
-    redactor = make_redactor(marked, settings.deps, settings.secrets, settings.toolbox)
+    redactor = make_redactor(marked, settings.deps, (*settings.secrets, *secrets_of_outer()), settings.toolbox)
     if plan is not None:
         check_keepable(plan, settings.toolbox, redactor)
     meta: dict[str, Any] = {

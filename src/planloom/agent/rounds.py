@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from planloom.agent.people import RunPerson
+from planloom.agent.people import Approval, RunPerson
 from planloom.agent.settings import AgentSettings, GoalOptions
 from planloom.engine import orphans
 from planloom.engine.base import Hooks, ReplanRequest
@@ -27,6 +27,7 @@ from planloom.errors import BudgetExceededError, ModelError, ReplanError
 from planloom.models import Model
 from planloom.plan import events
 from planloom.plan.amendment import merge_recovery
+from planloom.plan.approvals import plan_digest
 from planloom.plan.budget import Account
 from planloom.plan.limits import DEFAULT_LIMITS
 from planloom.plan.model import Plan, Step
@@ -56,7 +57,8 @@ async def within(ends_at: float | None, phase: Awaitable[_T]) -> _T:
 class Rounds:
     """Runs the plans of one goal. `worker` is what tools get, `workdir` is theirs in all rounds.
 
-    `ends_at` is when the goal's time is up, on the loop's clock: until then a person may approve a plan.
+    `ends_at` is when the goal's time is up, on the loop's clock: until then a person may approve a plan. `words` are
+    those that a person has given before, by the hash of what they are for.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Rounds:
         workdir: Path,
         ends_at: float | None = None,
         recorder: Recorder | None = None,
+        words: Mapping[str, bool] | None = None,
     ) -> None:
         self._settings = settings
         self._options = options
@@ -79,7 +82,7 @@ class Rounds:
         self._ends_at = ends_at
         self._recorder = recorder
         self._supplies = Supplies(settings.deps, worker, workdir)
-        self._person = RunPerson(settings.approver, settings.answer)
+        self._person = RunPerson(settings.approver, settings.answer, words or {})
         self._loop = asyncio.get_running_loop()
         self._began = self._run_began = self._loop.time()
         self._task = asyncio.current_task()
@@ -214,11 +217,22 @@ class Rounds:
     # ---- people -----------------------------------------------------------------------------------------
 
     async def _approved(self, plan: Plan) -> bool | None:
+        """Return a person's word for a plan; one that was given for exactly this plan before is asked for no more."""
+        approver = self._settings.approver
+        if not approver.asks_before_plans:
+            return True
+        digest = plan_digest(plan)
+        word = self._person.said(digest)
+        if word is not None:
+            return word
+        self._emitter.emit(events.PlanWaiting, None, plan, digest)
         try:
-            word = await self._settings.approver.approve_plan(plan)
+            word = await approver.word(Approval("plan", digest, plan))
         except Exception as error:  # noqa: BLE001 - whatever a callback raises, it is no yes
             self._emitter.emit(events.CallbackFailed, None, "approve", describe_exception(error).message)
             word = None
+        if word is not None:
+            self._emitter.emit(events.ApprovalGiven, None, digest, word)
         self.is_waiting = self.is_waiting or word is None
         return word
 

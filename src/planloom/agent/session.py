@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from planloom.agent.answering import AnswerForm
 from planloom.agent.calling import ModelCalls
-from planloom.agent.nesting import Nesting
+from planloom.agent.nesting import Nesting, secrets_of_outer
 from planloom.agent.rounds import OutOfTime, Rounds, error_of, within
 from planloom.agent.settings import AgentSettings, GoalOptions
 from planloom.engine.calls import GRACE_S
@@ -77,9 +77,10 @@ class Session:
         marked: dict[str, str] = {}
         self._inputs = read_inputs(options.get("inputs") or {}, self._limits, marked)
         self._nesting = Nesting.enter(options.get("account"))
-        given = (*settings.secrets, *self._nesting.secrets)
+        given = (*settings.secrets, *secrets_of_outer())
         redactor = self._redactor = make_redactor(marked, settings.deps, given, settings.toolbox)
         self._account = Account(settings.budget, self._nesting.account, guard=threading.Lock())
+        self._account.begin_with(history.usage, sum(step.attempts for step in history.steps.values()), history.replans)
         self._clock = options.get("clock") or SystemClock()
         on_event = options.get("on_event")
         self._emitter = Emitter(
@@ -121,6 +122,7 @@ class Session:
             workdir,
             self._ends_at,
             None if self._resumption is None else self._resumption.recorder,
+            self._earlier.approvals,
         )
         timer = None if self._ends_at is None else loop.call_at(self._ends_at, self._time_is_up)
         self._emitter.emit(events.RunStarted, None, self._goal, 0)
@@ -192,7 +194,7 @@ class Session:
             answer,
             dataclasses.replace(plan, goal=plan.goal or self._goal, inputs={**plan.inputs, **self._inputs}),
             {} if last is None else last.steps,
-            self._account.usage() + self._earlier.usage,
+            self._account.usage(),
             self._earlier.replans + (0 if last is None else last.replans),
             self._began_at,
             (asyncio.get_running_loop().time() - self._began) * 1_000,

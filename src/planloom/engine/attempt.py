@@ -37,6 +37,10 @@ class Record:
     """Of a step that an earlier run has finished: its result."""
     open_elements = 0
     """Of a step with `for_each`: elements that have not ended."""
+    cache_key: str | None = None
+    """What the output may be found by again."""
+    reused_from: str | None = None
+    """The run that the output was taken from."""
 
     @property
     def latency_ms(self) -> float:
@@ -61,6 +65,7 @@ class Record:
             tuple([element.to_result(f"{step_id}[{i}]", began) for i, element in enumerate(elements)])
             if elements
             else (),
+            self.reused_from,
         )
 
 

@@ -70,11 +70,15 @@ Replanner = Callable[[ReplanRequest], Awaitable[Plan]]
 
 @dataclass(frozen=True, slots=True)
 class EffectRequest:
-    """A call with an effect that a person is asked about before it is made. `args` have their values."""
+    """A call with an effect that a person is asked about before it is made. `args` have their values.
+
+    `digest` is the hash of it all: a word is good for exactly that.
+    """
 
     step_id: str
     tool: str
     args: dict[str, Any]
+    digest: str = ""
 
 
 class Person(Protocol):
@@ -82,6 +86,10 @@ class Person(Protocol):
 
     asks_before_effects: bool
     """Whether each call of a tool that is not read-only needs this person's approval."""
+
+    def said(self, digest: str) -> bool | None:
+        """Return the word that was given before for a call with this hash, in an earlier process too."""
+        ...
 
     async def approve(self, request: EffectRequest) -> bool | None:
         """Say whether a call may be made."""

@@ -22,11 +22,13 @@ from planloom.engine.context import Contexts, Supplies
 from planloom.engine.emitter import Emitter
 from planloom.engine.failures import Failure, describe_exception
 from planloom.engine.processes import ProcessJob, locate_main
+from planloom.engine.secrecy import read_output, without_secrets
 from planloom.engine.slots import MAX_PROCESSES, MAX_THREADS
 from planloom.engine.timers import LiveCalls, Timers
-from planloom.engine.worker import ProcessCall
+from planloom.engine.worker import Outcome, ProcessCall
 from planloom.plan.events import CallAbandoned
 from planloom.plan.limits import Limits
+from planloom.plan.redaction import Redactor
 from planloom.plan.values import normalise_output
 
 GRACE_S: Final = 2.0
@@ -61,7 +63,8 @@ class Calls:
         self._limits = limits
         self._contexts = Contexts(supplies, emitter, loop)
         self._workers = make_workers(loop, self._delivered, MAX_THREADS + MAX_PROCESSES)
-        self._on_end = on_end
+        redactor = self._redactor = emitter.redactor
+        self._on_end = on_end if redactor is None else without_secrets(on_end, redactor)
         self._caller = contextvars.copy_context()
         """The context variables of the run's caller: what one tool sets there no other tool sees."""
         self._abandoned_tasks = 0
@@ -87,7 +90,7 @@ class Calls:
             prepared = {**prepared, tool.context_parameter: self._contexts.make(attempt)}
         if tool.run_in != "loop":
             context = self._caller.copy()
-            self._submit(attempt, lambda: context.run(_call, tool.function, prepared, self._limits))
+            self._submit(attempt, lambda: context.run(_call, tool.function, prepared, self._limits, self._redactor))
         elif self._may_continue:
             self._may_continue = False
             self._next = attempt, prepared
@@ -122,7 +125,10 @@ class Calls:
                 elif tool.is_async and hasattr(value, "__await__"):  # an async generator is not awaitable
                     has_waited = True
                     value = await value
-                value = normalise_output(value, self._limits)
+                if self._redactor is None:
+                    value = normalise_output(value, self._limits)
+                else:
+                    value = read_output(value, self._limits, self._redactor)
             except BaseException as error:  # also SystemExit and KeyboardInterrupt: asyncio would end the program
                 failure, value = describe_exception(error), None
             continued += 1
@@ -153,7 +159,8 @@ class Calls:
             ProcessCall(tool.address, tool.coerces, args, tool.context_parameter, context, locate_main(), self._limits)
         )
         attempt.kill = job.kill
-        self._submit(attempt, job)
+        redactor = self._redactor
+        self._submit(attempt, job if redactor is None else lambda: _clean_outcome(job(), redactor))
 
     def _submit(self, attempt: Attempt, call: Callable[[], Any]) -> None:
         attempt.has_begun = True
@@ -262,6 +269,13 @@ def _rest_of(call: Any, waits_for: Any) -> Generator[Any, Any, Any]:
             return (yield from call)  # pyright: ignore[reportUnknownVariableType]
 
 
-def _call(function: Callable[..., Any], args: dict[str, Any], limits: Limits) -> Any:
+def _call(function: Callable[..., Any], args: dict[str, Any], limits: Limits, redactor: Redactor | None) -> Any:
     """Call and normalise on the worker's thread, so that a large output does not hold up the loop."""
-    return normalise_output(function(**args), limits)
+    value = function(**args)
+    return normalise_output(value, limits) if redactor is None else read_output(value, limits, redactor)
+
+
+def _clean_outcome(outcome: Outcome, redactor: Redactor) -> Outcome:
+    """Take secrets out of what a process gave back, on the worker's thread."""
+    value, failure = outcome
+    return redactor.clean(value), failure

@@ -12,8 +12,10 @@ from typing import Any, Final
 from planloom.engine import orphans
 from planloom.engine.base import Clock
 from planloom.engine.failures import read_message
-from planloom.plan.events import CallbackFailed, Event
+from planloom.plan.events import CallbackFailed, Event, StepSucceeded
 from planloom.plan.issues import shorten
+from planloom.plan.redacted import clean_data
+from planloom.plan.redaction import Redactor
 from planloom.plan.results import StepResult
 
 MAX_REPORTED: Final = 100
@@ -26,8 +28,9 @@ Listener = Callable[[Event], Any]
 class Emitter:
     """Numbers events and hands them to listeners; calls `on_step_complete` once per step.
 
-    `last_seq` is the number of the last event of an earlier process. `is_listening` is False when nobody listens, so
-    that the run does not even build events. Listeners see the context variables of whoever made the emitter, never
+    What `redactor` knows leaves the run by none of its events; None when there is no secret to look for. `last_seq` is
+    the number of the last event of an earlier process. `is_listening` is False when nobody listens, so that the run
+    does not even build events. Listeners see the context variables of whoever made the emitter, never
     those that a tool has set.
     """
 
@@ -38,8 +41,10 @@ class Emitter:
         listeners: Sequence[Listener],
         on_step_complete: Callable[..., Any] | None,
         last_seq: int = 0,
+        redactor: Redactor | None = None,
     ) -> None:
         self.run_id = run_id
+        self.redactor = redactor
         self.is_listening = bool(listeners)
         self.wants_steps = on_step_complete is not None
         self.is_calling = False
@@ -57,10 +62,16 @@ class Emitter:
         """Make an event of the given type and hand it to every listener."""
         if not self.is_listening:
             return
+        if self.redactor is not None and kind is not StepSucceeded:  # an output was cleaned when it came
+            data = clean_data(data, self.redactor)
         self._seq += 1
         event = kind(self._seq, self.run_id, self._clock.now(), step_id, *data)
         for listener in self._listeners:
             self._call("on_event", listener, event)
+
+    def clean(self, value: Any) -> Any:
+        """Return a JSON value without the run's secrets."""
+        return value if self.redactor is None else self.redactor.clean(value)
 
     def emit_last(self, kind: Callable[..., Event], *data: Any) -> None:
         """Make the event after which nothing is emitted any more."""
@@ -96,7 +107,7 @@ class Emitter:
                 self._report(name, error)
 
     def _report(self, name: str, error: BaseException) -> None:
-        message = f"{type(error).__name__}: {shorten(read_message(error), 400)}"
+        message = f"{type(error).__name__}: {shorten(self.clean(read_message(error)), 400)}"
         if message in self._reported or len(self._reported) >= MAX_REPORTED:
             return
         self._reported.add(message)

@@ -14,16 +14,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, cast
 
+from planloom.engine.cache import Recalled
 from planloom.engine.recorder import Recorder
-from planloom.errors import UsageError
+from planloom.errors import JournalError, UsageError
 from planloom.journal import Artifacts, Journal, Record, SqliteJournal, open_journal
 from planloom.journal.artifacts import ARTIFACT_KEY, MAX_INLINE_BYTES, ArtifactRef
 from planloom.journal.base import RunWriter
+from planloom.journal.records import RunRecords
+from planloom.plan.bulk import without_collections
 from planloom.plan.events import Event, RunFinished, StepSkipped, StepSucceeded
 from planloom.plan.history import History, Words, fold
 from planloom.plan.model import Plan
 from planloom.plan.results import RunResult, StepResult
 from planloom.plan.state import StepStatus
+from planloom.plan.values import normalise_output
 from planloom.tools import Tool
 
 JournalLike = str | Path | Journal
@@ -31,6 +35,10 @@ JournalLike = str | Path | Journal
 BY_A_PERSON: Final = "skipped by a person's word"
 ARTIFACTS_SUFFIX: Final = ".artifacts"
 FOLDERS_SUFFIX: Final = ".folders"
+MAX_BYTES_PER_CHAR: Final = 6
+"""Of text as JSON: a control character is written as an escape."""
+COPIED_KEY: Final = "copied"
+"""In what a fork was given: how many records it begins with."""
 
 
 class RunBook:
@@ -44,7 +52,8 @@ class RunBook:
         self.history = history
         self.meta = meta
         self.workdir = work_folder(journal, history.run_id)
-        self.recorder = Recorder(writer, lambda event: _record_of(event, artifacts_of(journal)))
+        artifacts = artifacts_of(journal)
+        self.recorder = Recorder(writer, lambda event: record_of(event, artifacts), lambda key: _recall(journal, key))
 
     async def close(self) -> None:
         """Make everything durable at the end of the run. Raises `JournalError`."""
@@ -70,9 +79,11 @@ async def new_book(journal: JournalLike, run_id: str, goal: str, meta: Mapping[s
     """Begin a run in a journal, and make everything durable at the end. Raises `JournalError`."""
     async with opened_journal(journal) as opened:
         writer = await opened.open_run(run_id, goal, meta)
+        book = RunBook(opened, writer, History(run_id, goal), meta)
         try:
-            yield RunBook(opened, writer, History(run_id, goal), meta)
+            yield book
         finally:
+            book.recorder.hand_over()
             await writer.close()
 
 
@@ -81,10 +92,14 @@ async def taken_over(journal: JournalLike, run_id: str) -> AsyncGenerator[RunBoo
     """Become the owner of a run that nobody drives. Raises `RunOwnedError`, `RunNotFoundError`, `JournalError`."""
     async with opened_journal(journal) as opened:
         writer = await opened.take_over(run_id)
+        book: RunBook | None = None
         try:
-            history, meta = await _read(opened, run_id)
-            yield RunBook(opened, writer, history, meta)
+            assert writer.records is not None  # they were read when it was taken over
+            book = RunBook(opened, writer, *_told(opened, run_id, writer.records))
+            yield book
         finally:
+            if book is not None:
+                book.recorder.hand_over()
             await writer.close()
 
 
@@ -95,9 +110,19 @@ async def read_history(journal: JournalLike, run_id: str) -> tuple[History, Mapp
 
 
 async def _read(journal: Journal, run_id: str) -> tuple[History, Mapping[str, Any]]:
-    records = await journal.read(run_id)
+    return _told(journal, run_id, await journal.read(run_id))
+
+
+def _told(journal: Journal, run_id: str, records: RunRecords) -> tuple[History, Mapping[str, Any]]:
+    """Return what records come to. Raises `JournalError`, also for an artifact that is not there."""
+    if len(records) < records.meta.get(COPIED_KEY, 0):
+        raise JournalError(
+            f"run `{run_id}` was cut off while it was made out of another one, and has done nothing\n"
+            "hint: make it again, by rerun or fork"
+        )
     artifacts = artifacts_of(journal)
-    history = fold([_whole(record, artifacts) for record in records])
+    with without_collections(len(records)):
+        history = fold([whole(record, artifacts) for record in records])
     history.run_id = run_id
     history.goal = history.goal or records.goal
     return history, records.meta
@@ -119,6 +144,15 @@ def artifacts_of(journal: Journal) -> Artifacts | None:
     return Artifacts(f"{journal.where}{ARTIFACTS_SUFFIX}") if isinstance(journal, SqliteJournal) else None
 
 
+async def _recall(journal: Journal, key: str) -> Recalled | None:
+    """Return the newest output under a key. Raises `JournalError`, also for an artifact that is not there."""
+    record = await journal.recall(key)
+    if record is None:
+        return None
+    data = whole(record, artifacts_of(journal)).data
+    return Recalled(data.get("reused_from") or record.run_id, data["output"])
+
+
 def work_folder(journal: Journal, run_id: str) -> Path | None:
     """Return the folder of a run's tools beside its journal, which need not exist yet.
 
@@ -128,23 +162,36 @@ def work_folder(journal: Journal, run_id: str) -> Path | None:
     return Path(f"{journal.where}{FOLDERS_SUFFIX}") / run_id if isinstance(journal, SqliteJournal) and is_name else None
 
 
-def _record_of(event: Event, artifacts: Artifacts | None) -> Record:
+def record_of(event: Event, artifacts: Artifacts | None) -> Record:
     """Return the record of an event, without what other records say, and with large values elsewhere."""
-    record = Record.from_event(event)
-    data = dict(record.data)
     if isinstance(event, RunFinished):
-        result = data["result"]
-        data["result"] = {"answer": result["answer"], "error": result["error"]}
-    if artifacts is not None:
-        data = {name: _put(value, artifacts) for name, value in data.items()}
+        error = event.result.error
+        result = {
+            "answer": normalise_output(event.result.answer),
+            "error": None if error is None else error.to_dict(),
+        }
+        data: dict[str, Any] = {"status": event.status.value, "result": result}
+    else:
+        data = event.data
+    return stored(Record(event.seq, event.run_id, event.at, event.type, event.step_id, data), artifacts)
+
+
+def stored(record: Record, artifacts: Artifacts | None) -> Record:
+    """Return a record with its large values elsewhere; `whole` puts them back."""
+    if artifacts is None:
+        return record
+    put = {name: _put(value, artifacts) for name, value in record.data.items() if isinstance(value, str | list | dict)}
+    if all(record.data[name] is value for name, value in put.items()):
+        return record
+    data = {**record.data, **put}
     return Record(record.seq, record.run_id, record.at, record.type, record.step_id, data, record.version)
 
 
 def _put(value: Any, artifacts: Artifacts) -> Any:
     """Return a value, or in its place where it is. What looks like such a place itself is put there too."""
-    if not isinstance(value, str | list | dict):
-        return value
     container = cast("list[Any] | dict[str, Any] | str", value)
+    if isinstance(container, str) and len(container) * MAX_BYTES_PER_CHAR <= MAX_INLINE_BYTES:
+        return container
     content = json.dumps(container, ensure_ascii=False, separators=(",", ":")).encode()
     looks_like_one = isinstance(container, dict) and ARTIFACT_KEY in container
     if len(content) <= MAX_INLINE_BYTES and not looks_like_one:
@@ -152,7 +199,8 @@ def _put(value: Any, artifacts: Artifacts) -> Any:
     return ArtifactRef(artifacts.put(content), "json", "json", len(content)).to_dict()
 
 
-def _whole(record: Record, artifacts: Artifacts | None) -> Record:
+def whole(record: Record, artifacts: Artifacts | None) -> Record:
+    """Return a record with its large values in it. Raises `JournalCorruptError` when one is lost."""
     data = {name: _get(value, artifacts) for name, value in record.data.items()}
     return Record(record.seq, record.run_id, record.at, record.type, record.step_id, data, record.version)
 

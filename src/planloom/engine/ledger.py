@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from planloom.engine.attempt import Record
+from planloom.engine.cache import may_be_reused
 from planloom.engine.emitter import Emitter
 from planloom.engine.outcome import answer_of, not_finished, run_status
 from planloom.engine.reuse import FinishedElements
@@ -18,6 +19,7 @@ from planloom.plan import events
 from planloom.plan.graph import graph_of
 from planloom.plan.issues import shorten
 from planloom.plan.model import Plan
+from planloom.plan.redacted import clean_part, clean_result, clean_step
 from planloom.plan.resolve import Scope
 from planloom.plan.results import RunResult, StepError, StepResult
 from planloom.plan.state import END_STATUSES, StepStatus
@@ -95,6 +97,7 @@ class Ledger:
     def skip(self, position: int, reason: str) -> list[int]:
         """End a step as skipped by condition, which is a success; return the steps it has freed."""
         step_id = self._steps[position].id
+        reason = self._emitter.clean(reason)
         self.records[position].reason = reason
         self.scope.skipped.add(step_id)
         freed = self._schedule.settle(position, StepStatus.SKIPPED)
@@ -145,6 +148,8 @@ class Ledger:
     def _adopt(self, position: int, result: StepResult) -> None:
         """Take over a step. Nobody is told again."""
         record = self.records[position]
+        if self._emitter.redactor is not None:
+            result = clean_step(result, self._emitter.redactor)
         record.adopted = result
         record.status = self.scope.statuses[result.step_id] = result.status
         record.output, record.error = result.output, result.error
@@ -189,7 +194,7 @@ class Ledger:
     def end(self, position: int, status: StepStatus, error: StepError) -> None:
         """End a step that did not succeed. What would have needed it is left to `doom` or `hold`."""
         record, step_id = self.records[position], self._steps[position].id
-        record.error = error
+        record.error = clean_part(error, self._emitter.redactor)
         self._schedule.move(position, status)
         self._close(position)
         self._emit_end(position, step_id, record)
@@ -201,6 +206,7 @@ class Ledger:
         parent = self.records[position]
         assert parent.elements is not None
         element = parent.elements[index]
+        error = clean_part(error, self._emitter.redactor)
         element.status, element.output, element.error, element.ended = status, output, error, self._time()
         if status is StepStatus.WAITING:
             element.ended = None
@@ -228,7 +234,11 @@ class Ledger:
         if not emitter.is_listening or record.status is StepStatus.WAITING or position in self._schedule.dropped:
             return
         if record.status is StepStatus.SUCCEEDED:
-            emitter.emit(events.StepSucceeded, step_id, record.output, record.attempts, record.latency_ms)
+            key = record.cache_key
+            if key is not None and not may_be_reused(record.output):
+                key = None
+            output, attempts = record.output, record.attempts
+            emitter.emit(events.StepSucceeded, step_id, output, attempts, record.latency_ms, record.reused_from, key)
         else:
             emitter.emit(_END_EVENTS[record.status], step_id, record.error, record.attempts, record.latency_ms)
 
@@ -248,7 +258,7 @@ class Ledger:
             for position in schedule.open_steps():
                 self.end(position, StepStatus.CANCELLED, not_finished(stop_reason))
         steps, plan = self.snapshot(), self._running.plan
-        return RunResult(
+        result = RunResult(
             self._emitter.run_id,
             run_status(schedule.statuses_in_plan(), stop_reason),
             answer_of(plan, graph_of(plan), self.scope, steps),
@@ -259,6 +269,7 @@ class Ledger:
             duration_ms=(self._time() - self._began) * 1_000,
             error=None if stop_reason is None or stop_reason.kind == "cancelled" else stop_reason,
         )
+        return result if self._emitter.redactor is None else clean_result(result, self._emitter.redactor)
 
 
 _PAST: Final = {

@@ -166,7 +166,7 @@ class Replans:
         return merged
 
     def _refuse(self, failed: int, error: StepError, refusal: BaseException) -> None:
-        message = read_message(refusal)[:MAX_MESSAGE_CHARS]
+        message = self._emitter.clean(read_message(refusal))[:MAX_MESSAGE_CHARS]
         if not isinstance(refusal, PlanloomError):
             said = f": {shorten(message, MAX_MESSAGE_CHARS)}" if message.strip() else ""
             message = f"the replanner raised {type(refusal).__name__}{said}"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from functools import partial
 from typing import Any
 
@@ -23,6 +22,7 @@ from planloom.engine.ledger import Ledger
 from planloom.engine.outcome import elements_outcome, not_finished
 from planloom.engine.replans import Replans
 from planloom.engine.running_plan import RunningPlan
+from planloom.engine.secrecy import prepare
 from planloom.engine.settings import RunSettings
 from planloom.engine.timers import Timer, Timers
 from planloom.engine.verdict import judge
@@ -55,10 +55,9 @@ class Stepping:
     ) -> None:
         self._running = running
         self._schedule = running.schedule
-        self._steps = running.steps
-        self._tools = running.tools
+        self._steps, self._tools = running.steps, running.tools
         self._ledger = ledger
-        self._emitter = emitter
+        self._emitter, self._redactor = emitter, emitter.redactor
         self._settings = settings
         self._limits = settings.limits
         self._account = settings.hooks.account
@@ -76,7 +75,8 @@ class Stepping:
         self._durability: Durability | None = None
         self._make, self._free, amended = self.calls.make, self._advance, self._go_on
         if settings.recorder is not None:
-            self._durability = Durability(settings.recorder, loop, schedule, self._go_on, self.calls.make, fail)
+            acts = self._go_on, self.calls.make, fail, self._ended, emitter.redactor
+            self._durability = Durability(settings.recorder, loop, schedule, *acts)
             self._make, self._free, amended = self._durability.make, self._durability.free, self._durability.free
         find = partial(find_issues, toolbox=toolbox, inputs=inputs, limits=settings.limits)
         self._replans = Replans(running, ledger, emitter, settings.hooks.replanner, find, amended, fail)
@@ -168,16 +168,16 @@ class Stepping:
             return
         kept = self._running.same_as(plan, self._ledger.changed_inputs(plan))
         gone = [position for step_id, position in self._running.position_of.items() if step_id not in kept]
-        error = StepError("cancelled", "CancelledError", "the whole plan does not have this step")
-        self._running.drop(gone, self._ledger, error)
-        self._end_dropped(frozenset(gone), error)
+        self._end_dropped(gone, StepError("cancelled", "CancelledError", "the whole plan does not have this step"))
         self._is_whole = True
         self._go_on(self._running.add([step for step in plan.steps if step.id not in kept], plan, self._ledger))
         self._replans.resume()
         self._pump()
 
-    def _end_dropped(self, gone: AbstractSet[int], error: StepError) -> None:
-        """End what steps that left the plan have begun."""
+    def _end_dropped(self, positions: list[int], error: StepError) -> None:
+        """Take steps out of the plan, and end what they have begun."""
+        self._running.drop(positions, self._ledger, error)
+        gone = frozenset(positions)
         self._replans.forget(gone)
         units = [unit for unit in self._backing_off if unit.position in gone]
         self._cancel_waiting([*self._schedule.drop_queue(gone), *units, *self._waits.stop(gone)], error)
@@ -291,7 +291,7 @@ class Stepping:
             self._emitter.emit(events.StepStarted, step_id, tool.name, attempt.number)
         try:
             args = resolve_args(step, scope) if step.args else {}
-            prepared = tool.prepare(args)
+            prepared = tool.prepare(args) if self._redactor is None else prepare(tool, args, self._redactor)
         except UnresolvedError as error:
             self._finish(attempt, Failure("reference", type(error).__name__, str(error)), None)
         except BaseException as error:  # the argument types of a tool may check themselves, and raise anything

@@ -16,7 +16,9 @@ from planloom.engine import orphans
 from planloom.engine.base import EffectRequest, Person
 from planloom.engine.emitter import Emitter
 from planloom.engine.failures import MAX_MESSAGE_CHARS, describe_exception, read_message
-from planloom.plan.events import CallbackFailed, StepWaiting
+from planloom.engine.secrecy import shown_args
+from planloom.plan.approvals import call_digest
+from planloom.plan.events import ApprovalGiven, CallbackFailed, StepWaiting
 from planloom.plan.issues import shorten
 from planloom.plan.limits import Limits
 from planloom.plan.model import Step
@@ -82,19 +84,24 @@ class Waits:
         try:
             args = resolve_args(step, scope)
             tool.prepare(args)
+            args = shown_args(tool, args, self._emitter.redactor)
         except BaseException:
             return False
         person = self._person
         assert person is not None
-        request = EffectRequest(step_id, tool.name, args)
+        request = EffectRequest(step_id, tool.name, args, call_digest(step_id, tool.name, args))
+        if person.said(request.digest):
+            return False
         self._schedule.release(unit.position)
         self._set_aside(unit, StepStatus.WAITING)
         question = f"may `{request.tool}` be called? It may change something"
-        self._emitter.emit(StepWaiting, request.step_id, question, request.tool, request.args)
+        self._emitter.emit(StepWaiting, request.step_id, question, request.tool, request.args, "approval")
         self._wait(unit, lambda: person.approve(request), lambda word: self._hear_approval(unit, request, word))
         return True
 
     def _hear_approval(self, unit: Unit, request: EffectRequest, word: Any) -> None:
+        if word is not None:
+            self._emitter.emit(ApprovalGiven, request.step_id, request.digest, bool(word))
         if word:
             self._approved.add((unit.position, unit.index))
             self._set_aside(unit, StepStatus.READY)
@@ -112,7 +119,7 @@ class Waits:
             self._conclude(unit, StepStatus.CANCELLED, error=StepError("cancelled", "CancelledError", message))
             return
         self._set_aside(unit, StepStatus.WAITING)
-        self._emitter.emit(StepWaiting, step_id, question, tool, {})
+        self._emitter.emit(StepWaiting, step_id, question, tool, {}, "answer")
         person = self._person
         if person is None or is_asked:
             self._conclude(unit, StepStatus.WAITING)
@@ -125,7 +132,7 @@ class Waits:
             return
         self._set_aside(unit, StepStatus.RUNNING)
         try:
-            output = normalise_output(word, self._limits)
+            output = self._emitter.clean(normalise_output(word, self._limits))
         except OutputError as error:
             self._conclude(unit, StepStatus.FAILED, error=describe_exception(error).to_error())
         else:

@@ -21,6 +21,8 @@ MAX_PENDING_BYTES: Final = 256 * 1024 * 1024
 """Bytes appended and not yet durable, over all runs of a journal."""
 MAX_COMMIT_RECORDS: Final = 10_000
 """Appends in one commit."""
+MAX_RECALLED: Final = 8
+"""Records under one key that are tried, the newest first, until one is whole."""
 DEFAULT_RUNS: Final = 100
 """Runs that `runs` lists when nothing is said."""
 
@@ -122,6 +124,13 @@ class Journal(Protocol):
 
     async def artifacts(self) -> frozenset[str]:
         """Return the hex hash of every artifact that any record mentions, damaged records too."""
+        ...
+
+    async def recall(self, key: str) -> Record | None:
+        """Return the newest record of a step's success that was appended with `data["cache_key"]` equal to `key`.
+
+        It is found as soon as it is durable, and goes with its run. None when there is none, or none that is whole.
+        """
         ...
 
     async def close(self) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 from planloom.errors import JournalCorruptError, JournalError, RunNotFoundError
 from planloom.journal.base import DEFAULT_RUNS, LEASE_S, RunSummary, check_run_id
 from planloom.journal.owners import lost, owned
-from planloom.journal.records import ARTIFACT_PATTERN, Record, RunRecords, encode, header, read_run
+from planloom.journal.records import ARTIFACT_PATTERN, Record, RunRecords, encode, header, read_run, recalled
 from planloom.journal.writers import INTERRUPTED, RUNNING, encode_all, status_after
 from planloom.journal.writing import Claim, again
 
@@ -29,6 +29,8 @@ class _Run:
     epoch: int = 1
     writer: MemoryRunWriter | None = None
     dropped: list[tuple[int, bytes]] = field(default_factory=list["tuple[int, bytes]"])
+    positions: dict[str, int] = field(default_factory=dict[str, int])
+    """By the keys under which records are found again."""
 
     @property
     def is_driven(self) -> bool:
@@ -98,6 +100,16 @@ class MemoryJournal:
         lines = [line for run in self._runs.values() for _, line in [*run.lines, *run.dropped]]
         return frozenset(found.decode() for line in lines for found in ARTIFACT_PATTERN.findall(line))
 
+    async def recall(self, key: str) -> Record | None:
+        """Return the newest success under a key."""
+        for run in reversed(self._runs.values()):
+            position = run.positions.get(key)
+            if position is not None and position < len(run.lines):
+                record = recalled(run.lines[position][1], run.run_id, position, key)
+                if record is not None:
+                    return record
+        return None
+
     async def close(self) -> None:
         """Let go of the owners. What was written stays readable as long as this object is there."""
         self.drop_owners()
@@ -161,7 +173,8 @@ class MemoryRunWriter:
         if self._is_closed:
             raise JournalError(f"the run `{self.run_id}` was closed, so nothing more can be written to it")
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        lines, seq, last = encode_all(records, self.run_id, self._position, self._seq)
+        keys: list[tuple[str, int]] = []
+        lines, seq, last = encode_all(records, self.run_id, self._position, self._seq, keys)
         run, claim = self._run, self._claim
         if claim.error is None and run.epoch != claim.epoch:
             claim.error = lost(claim.run_id, claim.epoch, _WHERE)
@@ -172,6 +185,7 @@ class MemoryRunWriter:
             return future
         if last is not None:
             run.lines += lines
+            run.positions.update(keys)
             run.status, run.ended_at = status_after(last)
             self._position += len(lines)
             self._seq = seq

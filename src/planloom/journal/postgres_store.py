@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from planloom.errors import JournalCorruptError, JournalError, RunNotFoundError
-from planloom.journal.base import RunSummary
+from planloom.journal.base import MAX_RECALLED, RunSummary
 from planloom.journal.owners import Owner, is_alive, lost, owned
-from planloom.journal.records import ARTIFACT_PATTERN, RunRecords, encode, header, read_run
+from planloom.journal.records import ARTIFACT_PATTERN, Record, RunRecords, encode, header, read_run, recalled
 from planloom.journal.writers import INTERRUPTED, RUNNING
 from planloom.journal.writing import Append, Claim, is_open_here
 
@@ -59,6 +59,13 @@ CREATE TABLE IF NOT EXISTS {schema}.dropped (
     reason text NOT NULL,
     dropped_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
+CREATE TABLE IF NOT EXISTS {schema}.cache (
+    key text NOT NULL,
+    run bigint NOT NULL REFERENCES {schema}.runs (key) ON DELETE CASCADE,
+    position bigint NOT NULL,
+    PRIMARY KEY (key, run, position)
+);
+CREATE INDEX IF NOT EXISTS cache_by_run ON {schema}.cache (run);
 """
 _SIGNS: Final = "owner, extract(epoch FROM clock_timestamp() - beat_at)::float8, beat_monotonic_s"
 
@@ -89,19 +96,21 @@ class PostgresStore:
             # in the order of keys, so that two writers never wait for each other in a circle
             claims = sorted({append.claim for append in appends}, key=lambda claim: claim.key)
             held = {claim for claim in claims if self._is_held(connection, claim)}
-            rows = [
-                (append.claim.key, position, line)
-                for append in appends
-                if append.claim in held
-                for position, line in append.lines
-            ]
+            written = [append for append in appends if append.claim in held]
+            rows = [(append.claim.key, position, line) for append in written for position, line in append.lines]
             if rows:
                 with connection.cursor() as cursor:
                     # there already: written before the connection broke, by this owner, at this epoch
                     cursor.executemany(
                         self._sql("INSERT INTO {schema}.records VALUES (%s, %s, %s) ON CONFLICT DO NOTHING"), rows
                     )
-            for append in {append.claim: append for append in appends if append.claim in held}.values():
+            keys = [(key, append.claim.key, position) for append in written for key, position in append.keys]
+            if keys:
+                with connection.cursor() as cursor:
+                    cursor.executemany(
+                        self._sql("INSERT INTO {schema}.cache VALUES (%s, %s, %s) ON CONFLICT DO NOTHING"), keys
+                    )
+            for append in {append.claim: append for append in written}.values():
                 if append.status != append.claim.status:
                     connection.execute(
                         self._sql("UPDATE {schema}.runs SET status = %s, ended_at = %s WHERE key = %s"),
@@ -276,6 +285,17 @@ class PostgresStore:
 
         return self._done("read", fetch)
 
+    def recall(self, key: str) -> Record | None:
+        """Return the newest success under a key."""
+        statement = self._sql(
+            "SELECT run_id, cache.position, line FROM {schema}.cache"
+            " JOIN {schema}.records USING (run, position) JOIN {schema}.runs ON runs.key = run"
+            " WHERE cache.key = %s ORDER BY run DESC, cache.position DESC LIMIT %s"
+        )
+        rows = self._done("read", lambda connection: connection.execute(statement, (key, MAX_RECALLED)).fetchall())
+        found = (recalled(line, run_id, position, key) for run_id, position, line in rows)
+        return next((record for record in found if record is not None), None)
+
     # inside a transaction
 
     def _sql(self, statement: str) -> Any:
@@ -354,7 +374,8 @@ class PostgresStore:
 
     def _prepare(self, connection: psycopg.Connection[Any]) -> None:
         """Make the tables of a new journal, and check the version of one that is there."""
-        found = connection.execute("SELECT to_regclass(%s)", (f"{self._schema}.records",)).fetchone()
+        # the table that came last: a journal of an earlier version gets what it does not have yet
+        found = connection.execute("SELECT to_regclass(%s)", (f"{self._schema}.cache",)).fetchone()
         connection.execute("SET synchronous_commit = on")
         connection.execute("SET client_min_messages = warning")
         if found is None or found[0] is None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, Self
 
 from planloom.journal.base import DEFAULT_RUNS, RunSummary, check_run_id
-from planloom.journal.records import RunRecords
+from planloom.journal.records import Record, RunRecords
 from planloom.journal.writers import QueuedRunWriter
 from planloom.journal.writing import Claim, GroupWriter, Store
 
@@ -46,6 +46,10 @@ class RunStore(Store, Protocol):
 
     def artifacts(self) -> frozenset[str]:
         """Return the hash of every artifact that is mentioned."""
+        ...
+
+    def recall(self, key: str) -> Record | None:
+        """Return the newest success under a key."""
         ...
 
 
@@ -95,6 +99,10 @@ class QueuedJournal:
     async def artifacts(self) -> frozenset[str]:
         """Return the hash of every artifact that is mentioned."""
         return await self._group.call(self._store.artifacts)
+
+    async def recall(self, key: str) -> Record | None:
+        """Return the newest success under a key."""
+        return await self._group.call(lambda: self._store.recall(key))
 
     async def close(self) -> None:
         """Write what was appended, give up what is open, end the thread."""

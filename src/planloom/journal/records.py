@@ -15,6 +15,7 @@ from typing import Any, Final, Self, cast
 from zlib import crc32
 
 from planloom.errors import JournalCorruptError, JournalError
+from planloom.plan.bulk import without_collections
 from planloom.plan.events import EVENT_VERSION, Event
 
 FORMAT_VERSION: Final = 1
@@ -25,6 +26,9 @@ MAX_RUN_ID_CHARS: Final = 200
 """Length of a run's id."""
 HEADER_TYPE: Final = "run-opened"
 """Type of the record at position 0, which holds the run's goal and meta."""
+SUCCEEDED_TYPE: Final = "step-succeeded"
+CACHE_KEY: Final = "cache_key"
+"""In the data of a step's success: the key under which its output may be used again."""
 
 ARTIFACT_PATTERN: Final = re.compile(rb'"\$artifact":"sha256:([0-9a-f]{64})"')
 """Finds the hash of every artifact in a line."""
@@ -140,6 +144,21 @@ class RunRecords(list[Record]):
         self.dropped = dropped
 
 
+def cached_under(record: Record) -> str | None:
+    """Return the key under which a record is found again by `Journal.recall`, if it is the success of a cached call."""
+    key = record.data.get(CACHE_KEY) if record.type == SUCCEEDED_TYPE else None
+    return key if isinstance(key, str) else None
+
+
+def recalled(line: bytes, run_id: str, position: int, key: str) -> Record | None:
+    """Return the record of a line if it is whole and was kept under the key, else None."""
+    try:
+        record = decode(line, run_id, position)
+    except DamagedRecordError:
+        return None
+    return record if cached_under(record) == key else None
+
+
 class DamagedRecordError(ValueError):
     """A line that is not what was written. The message is a reason: "its checksum does not match"."""
 
@@ -215,7 +234,8 @@ def read_run(run_id: str, lines: Sequence[tuple[int, bytes]], where: str, cut: s
 
     Raises `JournalCorruptError` when not even the header can be read.
     """
-    records, dropped = valid_prefix(run_id, lines, start=0)
+    with without_collections(len(lines)):
+        records, dropped = valid_prefix(run_id, lines, start=0)
     if not records or records[0].type != HEADER_TYPE:
         reason = cut or (dropped.reason if dropped else "it has no header")
         raise JournalCorruptError(f"the run `{run_id}` in {where} cannot be read: {reason}")

@@ -16,6 +16,11 @@ from planloom.journal.wal import torn_bytes
 SCHEMA_VERSION: Final = 1
 _APPLICATION_ID: Final = 0x504C4F4D  # "PLOM"
 _RETRY_S: Final = 0.01
+_CACHE: Final = """
+CREATE TABLE IF NOT EXISTS cache (key TEXT NOT NULL, id INTEGER NOT NULL, PRIMARY KEY (key, id)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS cache_by_id ON cache (id);
+"""
+"""Where records are found again by a key. Journals of earlier versions get it when they are opened."""
 _SCHEMA: Final = f"""
 CREATE TABLE runs (
     key INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -33,6 +38,7 @@ CREATE INDEX runs_by_start ON runs (started_at);
 CREATE INDEX runs_by_status ON runs (status, started_at);
 CREATE TABLE records (id INTEGER PRIMARY KEY, line BLOB NOT NULL);
 CREATE TABLE dropped (id INTEGER NOT NULL, line BLOB NOT NULL, dropped_at REAL NOT NULL, reason TEXT NOT NULL);
+{_CACHE}
 PRAGMA application_id = {_APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
 """
@@ -137,9 +143,8 @@ class SqliteFile:
         connection.execute("PRAGMA fullfsync = ON")  # only macOS knows the difference
         connection.execute("BEGIN IMMEDIATE")
         try:
-            if self._check_version(connection) == 0:
-                for statement in filter(str.strip, _SCHEMA.split(";")):
-                    connection.execute(statement)
+            for statement in filter(str.strip, (_CACHE if self._check_version(connection) else _SCHEMA).split(";")):
+                connection.execute(statement)
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from planloom.errors import JournalCorruptError, JournalError, RunNotFoundError
-from planloom.journal.base import RunSummary
+from planloom.journal.base import MAX_RECALLED, RunSummary
 from planloom.journal.owners import Owner, is_alive, lost, owned
-from planloom.journal.records import ARTIFACT_PATTERN, RunRecords, encode, header, read_run
+from planloom.journal.records import ARTIFACT_PATTERN, Record, RunRecords, encode, header, read_run, recalled
 from planloom.journal.sqlite_file import SqliteFile, is_damage
 from planloom.journal.writers import INTERRUPTED, RUNNING
 from planloom.journal.writing import Append, Claim, is_open_here
@@ -55,6 +55,7 @@ class SqliteStore:
         with self._file.transaction() as connection:
             held: dict[Claim, bool] = {}
             rows: list[tuple[int, bytes]] = []
+            keys: list[tuple[str, int]] = []
             for append in appends:
                 claim = append.claim
                 if claim not in held:
@@ -62,7 +63,10 @@ class SqliteStore:
                 if held[claim]:
                     first = claim.key << _POSITION_BITS
                     rows += [(first | position, line) for position, line in append.lines]
+                    keys += [(key, first | position) for key, position in append.keys]
             connection.executemany("INSERT INTO records (id, line) VALUES (?, ?)", rows)
+            if keys:
+                connection.executemany("INSERT OR IGNORE INTO cache (key, id) VALUES (?, ?)", keys)
             self._keep_status(connection, [append for append in appends if held[append.claim]])
         for claim in [claim for claim, is_held in held.items() if not is_held]:
             claim.error = lost(claim.run_id, claim.epoch, self.where)
@@ -173,9 +177,9 @@ class SqliteStore:
                     continue
                 key, epoch, *signs = row
                 self._refuse_if_alive(run_id, epoch, *signs)
-                for table in ("records", "dropped"):
+                for table in ("records", "dropped", "cache"):
                     connection.execute(
-                        f"DELETE FROM {table} WHERE id BETWEEN ? AND ?",  # noqa: S608 (one of two names)
+                        f"DELETE FROM {table} WHERE id BETWEEN ? AND ?",  # noqa: S608 (one of three names)
                         (key << _POSITION_BITS, ((key + 1) << _POSITION_BITS) - 1),
                     )
                 connection.execute("DELETE FROM runs WHERE key = ?", (key,))
@@ -190,6 +194,19 @@ class SqliteStore:
                 for (line,) in connection.execute(f"SELECT line FROM {table}"):  # noqa: S608 (one of two names)
                     found.update(match.decode() for match in ARTIFACT_PATTERN.findall(line))
         return frozenset(found)
+
+    def recall(self, key: str) -> Record | None:
+        """Return the newest success under a key."""
+        with self._file.reading() as connection:
+            for id, run_id, line in connection.execute(
+                "SELECT cache.id, run_id, line FROM cache JOIN records ON records.id = cache.id"
+                " JOIN runs ON runs.key = cache.id >> ? WHERE cache.key = ? ORDER BY cache.id DESC LIMIT ?",
+                (_POSITION_BITS, key, MAX_RECALLED),
+            ):
+                record = recalled(line, run_id, id & ((1 << _POSITION_BITS) - 1), key)
+                if record is not None:
+                    return record
+        return None
 
     # inside a transaction
 

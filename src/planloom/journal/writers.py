@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from planloom.errors import JournalError
-from planloom.journal.records import Record, RunRecords, encode
+from planloom.journal.records import Record, RunRecords, cached_under, encode
 from planloom.journal.writing import Append, Claim, GroupWriter, again, settle
 
 RUNNING: Final = "running"
@@ -56,13 +56,14 @@ class QueuedRunWriter:
         if self.claim.error is not None:
             settle([(future, None, again(self.claim.error))])
             return future
-        lines, seq, last = encode_all(records, self.run_id, self._position, self._seq)
+        keys: list[tuple[str, int]] = []
+        lines, seq, last = encode_all(records, self.run_id, self._position, self._seq, keys)
         if last is None:
             future.set_result(None)
             return future
         status, ended_at = status_after(last)
         size = sum([len(line) for _, line in lines])
-        self._handed.append(Append(self.claim, lines, size, status, ended_at, future))
+        self._handed.append(Append(self.claim, lines, size, status, ended_at, future, keys))
         self._position += len(lines)
         self._seq = seq
         if len(self._handed) == 1:
@@ -109,9 +110,11 @@ class QueuedRunWriter:
 
 
 def encode_all(
-    records: Iterable[Record], run_id: str, position: int, seq: int
+    records: Iterable[Record], run_id: str, position: int, seq: int, keys: list[tuple[str, int]]
 ) -> tuple[list[tuple[int, bytes]], int, Record | None]:
     """Return the lines of records that follow `position` and `seq`, the last `seq`, and the last record.
+
+    Adds to `keys` the positions of those that are found again by a key.
 
     Raises `JournalError` for a record of another run, or a `seq` that does not grow.
     """
@@ -127,6 +130,8 @@ def encode_all(
         seq = record.seq
         position += 1
         lines.append((position, encode(record, position)))
+        if (key := cached_under(record)) is not None:
+            keys.append((key, position))
     return lines, seq, record
 
 

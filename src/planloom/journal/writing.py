@@ -45,6 +45,8 @@ class Append:
     status: str
     ended_at: float | None
     future: asyncio.Future[None]
+    keys: Sequence[tuple[str, int]] = ()
+    """Under which keys which positions are found again."""
 
 
 @dataclass(slots=True)

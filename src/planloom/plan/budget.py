@@ -96,6 +96,20 @@ class Account:
                     f"an account has more than {MAX_ANCESTORS} accounts above it; do agents call each other?"
                 )
 
+    def begin_with(self, usage: Usage, steps: int, replans: int) -> None:
+        """Count what an earlier process has spent for the same goal: a bound holds for all of it.
+
+        Accounts above this one are not charged; they belong to runs of this process.
+        """
+        with self._guard:
+            self.model_calls += usage.model_calls
+            self.input_tokens += usage.input_tokens
+            self.output_tokens += usage.output_tokens
+            self.steps += steps
+            self.replans += replans
+            self._spent_usd += usage.cost_usd or 0.0
+            self._has_unknown_cost = self._has_unknown_cost or usage.cost_usd is None
+
     @property
     def bounds_cost(self) -> bool:
         """Whether this budget or one above it bounds the cost, so that a call needs a known price."""

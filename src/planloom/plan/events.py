@@ -105,12 +105,28 @@ class StepRetrying(Event):
 
 @dataclass(frozen=True, slots=True)
 class StepSucceeded(Event):
-    """A step has its output."""
+    """A step has its output.
+
+    `reused_from` is the run that it was taken from when the tool was not called, `cache_key` what it may be found by
+    again. Both are None, and not in `data`, for most steps.
+    """
 
     output: Any
     attempts: int
     latency_ms: float
+    reused_from: str | None = None
+    cache_key: str | None = None
     type: ClassVar[str] = "step-succeeded"
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The output, the attempts, the time, and what there is of the rest."""
+        written: dict[str, Any] = {"output": self.output, "attempts": self.attempts, "latency_ms": self.latency_ms}
+        if self.reused_from is not None:
+            written["reused_from"] = self.reused_from
+        if self.cache_key is not None:
+            written["cache_key"] = self.cache_key
+        return written
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,12 +307,34 @@ class ReplanRefused(Event):
 
 @dataclass(frozen=True, slots=True)
 class StepWaiting(Event):
-    """A step waits for a person's word: `question` is what to decide, `args` what the tool would be called with."""
+    """A step waits for a person's word: `question` is what to decide, `args` what the tool would be called with.
+
+    `needs` is "approval" before a call, and "answer" where a tool asks something.
+    """
 
     question: str
     tool: str
     args: dict[str, Any]
+    needs: str = "approval"
     type: ClassVar[str] = "step-waiting"
+
+
+@dataclass(frozen=True, slots=True)
+class PlanWaiting(Event):
+    """A plan waits for a person's approval before anything of it runs; `digest` is the hash that a word is good for."""
+
+    plan: Plan
+    digest: str
+    type: ClassVar[str] = "plan-waiting"
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalGiven(Event):
+    """A person has said yes or no to what has this hash: a plan, or one call of a step."""
+
+    digest: str
+    approved: bool
+    type: ClassVar[str] = "approval-given"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
+from planloom.plan.approvals import call_digest
 from planloom.plan.model import Plan
 from planloom.plan.results import StepError, StepResult, Usage
 from planloom.plan.state import RunStatus, StepStatus
@@ -28,13 +29,32 @@ class InFlight:
     at: float
 
 
+@dataclass(frozen=True, slots=True)
+class PlanAsked:
+    """A plan that a person was asked about, and its hash."""
+
+    plan: Plan
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallAsked:
+    """A call that a person was asked about, and its hash."""
+
+    tool: str
+    args: Mapping[str, Any]
+    digest: str
+
+
 @dataclass(slots=True)
 class History:
     """What is known of a run. `steps` holds every step that has ended, `fetch[0]` for an element of a `for_each`.
 
     `in_flight` are calls whose end was not recorded, `waiting` the questions that a person has not answered, by step.
     `plan` is the plan as it was last, None when none was received. `status` is None while the run has not ended.
-    `replies` are what models answered, by the digest of what they were asked, in order.
+    `replies` are what models answered, by the digest of what they were asked, in order. `asked` are the calls
+    that a person was asked about, by step, `plan_asked` the plan that was shown last, and `approvals` the words
+    that were given, by hash.
     """
 
     run_id: str = ""
@@ -51,6 +71,9 @@ class History:
     rounds: int = 1
     usage: Usage = field(default_factory=Usage)
     replies: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    asked: dict[str, CallAsked] = field(default_factory=dict[str, CallAsked])
+    plan_asked: PlanAsked | None = None
+    approvals: dict[str, bool] = field(default_factory=dict[str, bool])
     began_at: float | None = None
     ended_at: float | None = None
     last_seq: int = 0
@@ -127,6 +150,9 @@ def fold(records: Iterable[Recorded], read_value: Callable[[Any], Any] = lambda 
     history = History()
     for record in records:
         history.run_id, history.last_seq = record.run_id, record.seq
+        if record.type == "approval-given":
+            history.approvals[record.data["digest"]] = record.data["approved"]
+            continue
         apply = _OF_RUN.get(record.type)
         if apply is not None:
             apply(history, record.data, record.at)
@@ -147,6 +173,9 @@ def _apply_to_step(
     elif kind == "step-waiting":
         history.in_flight.pop(step_id, None)
         history.waiting[step_id] = data["question"]
+        if data.get("needs", "answer") == "approval":
+            tool, args = data["tool"], data["args"]
+            history.asked[step_id] = CallAsked(tool, args, call_digest(step_id, tool, args))
     elif (status := _ENDS.get(kind)) is not None:
         begun = history.in_flight.pop(step_id, None)
         history.waiting.pop(step_id, None)
@@ -163,6 +192,7 @@ def _apply_to_step(
             None if begun is None else at - latency_ms / 1_000 - began,
             at - began,
             data.get("reason"),
+            reused_from=data.get("reused_from"),
         )
 
 
@@ -200,6 +230,10 @@ def _replied(history: History, data: Mapping[str, Any], _: float) -> None:
     history.replies.setdefault(data["digest"], []).append(data["text"])
 
 
+def _plan_asked(history: History, data: Mapping[str, Any], _: float) -> None:
+    history.plan_asked = PlanAsked(Plan.from_json(data["plan"]), data["digest"])
+
+
 def _answered(history: History, data: Mapping[str, Any], _: float) -> None:
     history.answer, history.has_answer = data["answer"], True
 
@@ -225,6 +259,7 @@ def parent_of(step_id: str) -> str:
 _OF_RUN: Final = {
     "run-started": _began,
     "plan-created": _planned,
+    "plan-waiting": _plan_asked,
     "replanned": _replanned,
     "model-called": _called,
     "model-replied": _replied,

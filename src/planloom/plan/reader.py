@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, cast
 
+from planloom.plan.bulk import without_collections
 from planloom.plan.intake import copy_json_like, format_error, parse_json
 from planloom.plan.issues import Issue, IssueCode, pointer, shorten, with_article
 from planloom.plan.limits import DEFAULT_LIMITS, Limits
@@ -23,6 +24,8 @@ WRAPPERS: Final = ("steps", "plan", "calls", "tasks", "nodes", "actions")
 _MAX_WRAPPING: Final = 3
 _MAX_NAMED: Final = 20
 """Number of unknown fields, or of wrong elements of `depends_on`, that are named one by one."""
+_STEP_CHARS: Final = 100
+"""Length of a short step."""
 
 
 class Parts(NamedTuple):
@@ -38,15 +41,25 @@ class Parts(NamedTuple):
 
 def read_parts(source: Any, limits: Limits = DEFAULT_LIMITS) -> Parts:
     """Read a plan's parts; see `Plan.from_json`."""
+    with without_collections(_steps_about(source)):
+        if isinstance(source, str | bytes | bytearray):
+            data = parse_json(source, limits)
+        elif isinstance(source, Mapping | Sequence):
+            data = copy_json_like(source, limits)
+        else:
+            raise format_error(
+                f"a plan is JSON text, an object or a list of steps, not {with_article(type(source).__name__)}"
+            )
+        return _parts_from(data, limits)
+
+
+def _steps_about(source: Any) -> int:
+    """Return how many steps a plan may have, before it is read."""
     if isinstance(source, str | bytes | bytearray):
-        data = parse_json(source, limits)
-    elif isinstance(source, Mapping | Sequence):
-        data = copy_json_like(source, limits)
-    else:
-        raise format_error(
-            f"a plan is JSON text, an object or a list of steps, not {with_article(type(source).__name__)}"
-        )
-    return _parts_from(data, limits)
+        return len(source) // _STEP_CHARS
+    if isinstance(source, Mapping):
+        source = cast("Mapping[Any, Any]", source).get("steps")
+    return len(cast("Sequence[Any]", source)) if isinstance(source, Sequence) else 0
 
 
 def _parts_from(data: Any, limits: Limits) -> Parts:

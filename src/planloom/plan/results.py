@@ -50,7 +50,8 @@ class StepResult:
 
     `latency_ms` is the time from its first start to its end, retries and their waits included; 0.0 when it
     never started. `started_s` and `ended_s` are seconds since the run began. `reason` says why a step was
-    skipped. `elements` holds the results of a `for_each`, in order, with ids such as `fetch[0]`.
+    skipped. `elements` holds the results of a `for_each`, in order, with ids such as `fetch[0]`. `reused_from` is
+    the run that the output was taken from when the tool was not called.
     """
 
     step_id: str
@@ -63,6 +64,7 @@ class StepResult:
     ended_s: float | None
     reason: str | None
     elements: tuple[StepResult, ...]
+    reused_from: str | None
 
     def __init__(
         self,
@@ -76,6 +78,7 @@ class StepResult:
         ended_s: float | None = None,
         reason: str | None = None,
         elements: tuple[StepResult, ...] = (),
+        reused_from: str | None = None,
     ) -> None:
         # all at once: a run makes one result per step, and this takes less than half the time
         _set_fields(
@@ -91,6 +94,7 @@ class StepResult:
                 "ended_s": ended_s,
                 "reason": reason,
                 "elements": elements,
+                "reused_from": reused_from,
             },
         )
 
@@ -127,6 +131,8 @@ class StepResult:
         }
         if self.reason is not None:
             written["reason"] = self.reason
+        if self.reused_from is not None:
+            written["reused_from"] = self.reused_from
         return written
 
 

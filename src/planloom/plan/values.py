@@ -17,7 +17,9 @@ from typing import Any, Final, cast
 
 from planloom.plan.issues import with_article
 from planloom.plan.limits import DEFAULT_LIMITS, Limits
+from planloom.plan.redaction import MARK
 from planloom.plan.references import render_segment
+from planloom.plan.secret_sources import is_marked, reveal
 
 _SCALARS: Final = frozenset({str, int, bool, type(None)})
 _SIZED: Final = frozenset({dict, list, tuple, set, frozenset, range})
@@ -58,13 +60,18 @@ def copy_json(value: Any) -> Any:
     return value
 
 
-def normalise_output(value: Any, limits: Limits = DEFAULT_LIMITS) -> Any:
+def normalise_output(
+    value: Any, limits: Limits = DEFAULT_LIMITS, found: list[str] | None = None, *, reveals: bool = False
+) -> Any:
     """Return what a tool gave back as a JSON value that shares nothing with it.
 
     Pydantic models, dataclasses, tuples, enums, dates, decimals and the like become the JSON that pydantic
     writes for them; sets become sorted lists, so that their order never depends on the hash seed. Raises
     `OutputError` for what has no JSON form, NaN and infinities, circles, generators, text that is not
     Unicode, values past `limits.output_bytes` or `limits.output_depth`, and values whose own methods raise.
+
+    A value that is marked secret, such as a `SecretStr`, becomes `[secret]`, or its own text if this `reveals` it;
+    its text is added to `found`.
     """
     kind = type(value)  # pyright: ignore[reportUnknownVariableType]
     if value is None or kind is bool or (kind is int and -_PLAIN_INTEGER < value < _PLAIN_INTEGER):
@@ -72,7 +79,7 @@ def normalise_output(value: Any, limits: Limits = DEFAULT_LIMITS) -> Any:
     if kind is str and len(value) < _PLAIN_CHARS and value.isascii():
         return value
     try:
-        return _Normaliser(limits).normalise(value, 0)
+        return _Normaliser(limits, found, reveals=reveals).normalise(value, 0)
     except OutputError:
         raise
     except _RefusedError as refused:
@@ -86,8 +93,10 @@ def normalise_output(value: Any, limits: Limits = DEFAULT_LIMITS) -> Any:
 class _Normaliser:
     """Walks one output, counting its size and the containers it is inside of."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, found: list[str] | None = None, *, reveals: bool = False) -> None:
         self.limits = limits
+        self.found = found
+        self.reveals = reveals
         self.bytes_left = limits.output_bytes
         self.inside: set[int] = set()
 
@@ -174,6 +183,11 @@ class _Normaliser:
             return json.dumps(converted)
         raise _RefusedError(f"has a key of type {type(key).__name__}; JSON keys are text")
 
+    def _secret(self, held: Any) -> Any:
+        if self.found is not None:
+            self.found.append(held if isinstance(held, str) else str(held))
+        return held if self.reveals else MARK
+
     def _list(self, value: Any, depth: int) -> list[Any]:
         copied: list[Any] = []
         index = 0
@@ -190,6 +204,8 @@ class _Normaliser:
         """Return the JSON-like form of one value that is no plain JSON, without looking into its parts."""
         if isinstance(value, Enum):
             return value.value
+        if is_marked(value):
+            return self._secret(reveal(value))
         for plain in (str, int, float):  # a subclass: its own methods are not asked
             if isinstance(value, plain):
                 return getattr(plain, f"__{plain.__name__}__")(value)

@@ -24,6 +24,8 @@ from planloom.tools.schema import (
     adopt_return,
     describe_parameters,
     describe_return,
+    find_secret_parameters,
+    is_secret,
 )
 from planloom.tools.signature import (
     docstring_of,
@@ -47,6 +49,8 @@ class Tool:
     - `function`: what the engine calls, with keyword arguments; `is_async`: the result is awaited.
     - `context_parameter`: the name under which a `ToolContext` is passed, or None.
     - `coerces`: `prepare` turns JSON into the function's own types; not so for a schema from elsewhere.
+    - `secret_parameters`: those whose schema is `writeOnly`, as that of a `SecretStr`; `has_secrets`: those, or some
+      part of a parameter or of the value, are secret.
     - `address`: where another process finds the function, or None when none could.
 
     The facts are described at `ToolFacts`; here they all have a value, but for those that may be None. Two tools
@@ -73,6 +77,9 @@ class Tool:
     run_in: RunIn
     writes: tuple[str, ...]
     version: str | None
+    cache: bool
+    secret_parameters: tuple[str, ...]
+    has_secrets: bool
     address: ToolAddress | None
     _prepare: Prepare = field(repr=False)
     _given: ToolFacts = field(repr=False)
@@ -219,6 +226,7 @@ class Tool:
             "run_in": self.run_in,
             "writes": list(self.writes),
             "version": self.version,
+            "cache": self.cache,
         }
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -292,6 +300,8 @@ def _assemble(outline: _Outline, facts: ToolFacts) -> Tool:
     checked = check_facts(name, facts, is_async=awaited, parameters=outline.parameters.get("properties", {}))
     address = address_of(function)
     _check_place(name, checked.run_in, function, awaited, address)
+    if checked.cache and is_secret(outline.parameters):
+        raise ToolDefinitionError(f"`{name}`: what a secret went into is never used again\nhint: drop cache")
     description = facts.get("description", outline.description)
     if not isinstance(description, str):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ToolDefinitionError(f"`{name}`: description must be a text, not {description!r:.60}")
@@ -304,6 +314,8 @@ def _assemble(outline: _Outline, facts: ToolFacts) -> Tool:
         is_async=awaited,
         context_parameter=outline.context_parameter,
         coerces=outline.coerces,
+        secret_parameters=find_secret_parameters(outline.parameters),
+        has_secrets=is_secret(outline.parameters) or is_secret(outline.returns),
         address=address if isinstance(address, ToolAddress) else None,
         _prepare=outline.prepare,
         _given=facts,

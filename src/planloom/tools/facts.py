@@ -58,6 +58,9 @@ class ToolFacts(TypedDict, total=False):
     """Templates of the resources it writes, such as `file:{path}`; names in braces are its parameters."""
     version: str | None
     """Any text; change it when the tool's results change."""
+    cache: bool
+    """Use the output of an earlier call with the same arguments, by this or another run of the same journal. Needs
+    `read_only` and `version`. Default False."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,7 @@ class CheckedFacts:
     run_in: RunIn
     writes: tuple[str, ...]
     version: str | None
+    cache: bool
 
 
 def check_facts(tool: str, facts: Mapping[str, Any], *, is_async: bool, parameters: Collection[str]) -> CheckedFacts:
@@ -98,6 +102,11 @@ def check_facts(tool: str, facts: Mapping[str, Any], *, is_async: bool, paramete
         raise ToolDefinitionError(f"`{tool}`: read_only and destructive contradict each other\nhint: drop one of them")
     if read_only and writes:
         raise ToolDefinitionError(f"`{tool}`: read_only and writes contradict each other\nhint: drop one of them")
+    if read.flag("cache", False) and not (read_only and facts.get("version")):
+        raise ToolDefinitionError(
+            f"`{tool}`: only the outputs of a tool that is read_only and has a version can be used again\n"
+            'hint: cache=True needs read_only=True and version="1", or drop it'
+        )
     return CheckedFacts(
         read_only=read_only,
         idempotent=idempotent,
@@ -111,6 +120,7 @@ def check_facts(tool: str, facts: Mapping[str, Any], *, is_async: bool, paramete
         run_in=read.place("loop" if is_async else "thread"),
         writes=writes,
         version=read.optional("version", read.text),
+        cache=read.flag("cache", False),
     )
 
 

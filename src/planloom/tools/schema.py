@@ -117,6 +117,16 @@ def adopt_return(tool: str, schema: Mapping[str, Any] | None) -> JsonSchema | No
     return adopted
 
 
+def is_secret(schema: JsonSchema | None) -> bool:
+    """Whether any part of a schema is `writeOnly`: what stands there goes in and is never shown again."""
+    return schema is not None and '"writeOnly": true' in json.dumps(schema, default=str)
+
+
+def find_secret_parameters(schema: JsonSchema) -> tuple[str, ...]:
+    """Return the names of the parameters that hold a secret."""
+    return tuple(name for name, part in schema.get("properties", {}).items() if is_secret(part))
+
+
 def compile_schema(tool: str, part: str, schema: JsonSchema) -> Any:
     """Compile a JSON Schema that reaches for no other document; raises ToolDefinitionError if not valid."""
     import jsonschema_rs  # 50 ms to import, and only for tools whose schema came from elsewhere

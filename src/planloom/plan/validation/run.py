@@ -1,12 +1,11 @@
-"""The order of the passes, and the pause of the garbage collector around them."""
+"""The order of the passes."""
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from planloom.plan.bulk import without_collections
 from planloom.plan.issues import Issue
 from planloom.plan.limits import DEFAULT_LIMITS, Limits
 from planloom.plan.model import Plan
@@ -40,27 +39,8 @@ def inspect_plan(
     `tools` maps names to tools; None checks only what can be checked without them. `inputs` are the
     caller's values, over the plan's defaults.
     """
-    with _without_collections(len(plan.steps)):
+    with without_collections(len(plan.steps)):
         inspection = Inspection(plan, tools, inputs or {}, limits)
         for check in PASSES:
             check(inspection)
         return inspection.issues()
-
-
-_LARGE_PLAN: Final = 2_000
-
-
-@contextmanager
-def _without_collections(steps: int) -> Generator[None]:
-    """Keep the garbage collector from walking a large plan again and again while its references are read.
-
-    They hold no circles, so there is nothing to collect; it takes two fifths of the time otherwise.
-    """
-    if steps < _LARGE_PLAN or not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
