@@ -24,6 +24,8 @@ QUESTIONS = (
     "arguments",
     "many_runs",
     "journal",
+    "journal_scale",
+    "durable",
     "strategies",
     "streaming",
 )

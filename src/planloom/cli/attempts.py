@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from planloom.cli.text import counted, first_line, one_line, took
+from planloom.cli.text import counted, first_line, one_line, reused, took
 from planloom.drawing.words import fit_cells, pad_cells
 from planloom.plan.history import Recorded
 
@@ -72,7 +72,8 @@ def attempts_of(records: Iterable[Recorded]) -> list[Attempt]:
         elif record.type in _OUTCOMES and (ended := under_way.pop(record.step_id, None)) is not None:
             ended.ended_s, ended.outcome = at, _OUTCOMES[record.type]
             error = record.data.get("error")
-            ended.message = first_line(error["message"]) if error else first_line(str(record.data.get("question", "")))
+            said = reused(record.data.get("reused_from")) or str(record.data.get("question", ""))
+            ended.message = first_line(error["message"] if error else said)
     return found
 
 
@@ -108,8 +109,8 @@ def _line(
         bar, spent, note = bar[:-1] + open_end, "", "its end is not known"
     else:
         spent = took(max(0.0, attempt.ended_s - attempt.started_s) * 1_000)
-        note = "" if attempt.outcome == "succeeded" else attempt.outcome
-        note += f": {attempt.message}" if attempt.message else ""
+        outcome = "" if attempt.outcome == "succeeded" else attempt.outcome
+        note = ": ".join(filter(None, (outcome, attempt.message)))
     line = f"  {pad_cells(fit_cells(name, name_cells, cut), name_cells)}  {bar} {spent:>9}"
     if ascii:
         note = note.encode("ascii", "replace").decode("ascii")

@@ -19,15 +19,26 @@ COMMANDS: Final = {
     "analyse": "Find what is in data files, and what is odd about it.",
     "validate": "Check a plan without running it.",
     "execute": "Run a plan as it is, without a model.",
+    "playbooks": "List saved plans and the inputs that they take.",
     "runs": "List the runs that are kept in a journal.",
     "show": "Show a kept run: plan, steps, attempts, timeline.",
     "resume": "Go on with a run that was cut off, failed or waits.",
+    "rerun": "Run a step of a kept run again, and all that depends on it.",
+    "fork": "Make a new run of a kept one, as it was when a step began.",
+    "approve": "Say yes to a plan or a call that a kept run waits for.",
+    "deny": "Say no to a plan or a call that a kept run waits for.",
     "graph": "Draw a plan as text, Mermaid or SVG.",
     "tools": "List tools, their arguments and their effects.",
     "doctor": "Say what this installation has, and what it lacks.",
 }
 """Every command with its short help. The module `planloom.cli.<name>` holds it as `<name>`."""
-MODULES: Final = {"runs": "kept_runs"}
+MODULES: Final = {
+    "runs": "kept_runs",
+    "rerun": "forking",
+    "fork": "forking",
+    "approve": "approving",
+    "deny": "approving",
+}
 """Modules that are not named like their command."""
 
 _EPILOG: Final = """\b
@@ -38,8 +49,7 @@ Examples:
   planloom tools --tools my_tools.py
   planloom validate plan.json --tools my_tools.py
   planloom execute plan.json --tools my_tools.py --input city=Oslo
-  planloom execute plan.json --tools my_tools.py --journal runs.db
-  planloom resume last --tools my_tools.py --journal runs.db
+  planloom resume last
   planloom graph plan.json --format svg --output plan.svg
 
 \b

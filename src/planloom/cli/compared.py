@@ -55,10 +55,9 @@ def run_all(context: click.Context, goal: str) -> int:
                 ledger.begin_again(_DOING[name])
                 folder = workdir / name
                 folder.mkdir()
-                kept = Kept(on_event=on_event, on_blocked=on_blocked, workdir=folder)
-                settings = GoalOptions({**what.options(kept), "account": account})
+                options = what.options(Kept(on_event=on_event, on_blocked=on_blocked, workdir=folder))
                 codes[name] = exit_code_of_result(None)
-                result = await _reach(agent, name, what.goal, settings, codes)
+                result = await _reach(agent, name, what.goal, GoalOptions({**options, "account": account}), codes)
                 codes[name] = exit_code_of_result(result)
                 return result
 

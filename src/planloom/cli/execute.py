@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -10,11 +11,13 @@ from planloom.cli import options
 from planloom.cli.documents import verdict, write_document
 from planloom.cli.keeping import keeper_for, starting
 from planloom.cli.runs import check_time_limit, drive, show_answer
+from planloom.cli.saved import take_playbook
 from planloom.cli.sources import note_on_tools, parse_inputs, read_plan, tools_required, unused_inputs
 from planloom.cli.terminal import Terminal
 from planloom.engine.execute import RunOptions, execute_plan
 from planloom.errors import PlanFormatError
 from planloom.plan.issues import has_errors
+from planloom.plan.model import Plan
 from planloom.tools.checks import find_issues, validate_plan
 
 _EPILOG = """\b
@@ -24,6 +27,7 @@ Examples:
   planloom execute plan.json --tools shop.tools:toolbox --json > result.json
   cat plan.json | planloom execute - --tools my_tools.py --events
   planloom execute plan.json --tools my_tools.py --journal runs.db
+  planloom execute --playbook analyse-csv --input path=sales.csv
 
 \b
 Exit codes: 0 done; 1 the run failed; 2 wrong usage; 3 the plan is invalid;
@@ -33,7 +37,8 @@ Exit codes: 0 done; 1 the run failed; 2 wrong usage; 3 the plan is invalid;
 
 
 @click.command(epilog=_EPILOG, short_help="Run a plan as it is, without a model.")
-@click.argument("plan", metavar="PLAN")
+@click.argument("plan", metavar="[PLAN]", required=False)
+@options.playbook_option
 @options.tools_option
 @options.input_option
 @options.json_option
@@ -44,36 +49,48 @@ Exit codes: 0 done; 1 the run failed; 2 wrong usage; 3 the plan is invalid;
 @options.keep_options
 @options.no_input_option
 @click.pass_context
-def execute(
-    context: click.Context,
-    plan: str,
-    tools: tuple[str, ...],
-    input: tuple[str, ...],
-    output: Path | None,
-    max_concurrency: int | None,
-    timeout: float | None,
-    no_input: bool,
-    **_options: object,
-) -> int:
+def execute(context: click.Context, plan: str | None, playbook: str | None, no_input: bool, **_options: object) -> int:
     """Run a plan as it is, without a model. PLAN is a JSON file, or - for stdin.
 
     Progress goes to stderr, the answer to stdout.
     """
+    if (plan is None) == (playbook is None):
+        raise click.UsageError(
+            "name one plan: a file, or a playbook\nhint: planloom execute plan.json, or --playbook NAME", context
+        )
+    if playbook is not None:
+        read = take_playbook(context, playbook)
+        return run_as_it_is(context, lambda: read, is_playbook=True)
+    return run_as_it_is(context, lambda: read_plan(str(plan), may_ask=not no_input))
+
+
+def run_as_it_is(context: click.Context, read_it: Callable[[], Plan], *, is_playbook: bool = False) -> int:
+    """Run a plan without a model, with the options of the command; return the exit code.
+
+    A playbook that names no tools was made with those for every day; a plan is checked against the built-in ones.
+    """
+    output: Path | None = context.params["output"]
+    tools: tuple[str, ...] = context.params.get("tools") or ()
     mode = options.mode_of(context)
     if mode == "events" and output is not None:
         raise click.UsageError("--events writes to stdout; it cannot be used together with --output", context)
-    time_limit_s = check_time_limit(timeout)
-    inputs = parse_inputs(input)
+    time_limit_s = check_time_limit(context.params["timeout"])
+    inputs = parse_inputs(context.params.get("input") or ())
     terminal = Terminal.open(output)
     context.call_on_close(terminal.close)
     keeper = keeper_for(context, terminal)
     try:
-        read = read_plan(plan, may_ask=not no_input)
+        read = read_it()
     except PlanFormatError as error:
         if mode == "json":
             terminal.data(write_document(verdict(error.issues), for_people=terminal.data_is_terminal))
         raise
-    toolbox = tools_required(tools, "execute")
+    if is_playbook and not tools:
+        from planloom.cli.everyday import everyday_toolbox  # DuckDB takes 0.3 s to import
+
+        toolbox = everyday_toolbox(Path.cwd())
+    else:
+        toolbox = tools_required(tools, "execute")
     issues = find_issues(read, toolbox, inputs=inputs)
     if has_errors(issues) and mode == "json":
         terminal.data(write_document(verdict(issues), for_people=terminal.data_is_terminal))
@@ -82,7 +99,7 @@ def execute(
     validate_plan(read, toolbox, inputs=inputs)
     for sentence in unused_inputs(read, inputs):
         terminal.say(f"note: {sentence}", "yellow")
-    run_options = RunOptions(inputs=inputs, max_concurrency=max_concurrency, timeout_s=time_limit_s)
+    run_options = RunOptions(inputs=inputs, max_concurrency=context.params["max_concurrency"], timeout_s=time_limit_s)
     return drive(
         terminal,
         mode,
@@ -91,5 +108,5 @@ def execute(
         starting(keeper, lambda given: execute_plan(read, toolbox, **{**run_options, **given})),
         lambda result: show_answer(terminal, result),
         time_limit_s,
-        outcome=None if keeper is None else keeper.say_outcome,
+        say_how_to_go_on=None if keeper is None else keeper.say_how_to_go_on,
     )

@@ -147,7 +147,7 @@ def reach(what: Given, start: Reach, plan: Plan | None = None, ledger: Ledger | 
         what.time_limit_s,
         person=what.person,
         streams_answer=True,
-        outcome=None if what.keeper is None else what.keeper.say_outcome,
+        say_how_to_go_on=None if what.keeper is None else what.keeper.say_how_to_go_on,
         ledger=ledger,
     )
 

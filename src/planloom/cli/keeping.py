@@ -8,6 +8,7 @@ from __future__ import annotations
 import shlex
 import shutil
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NotRequired, TypedDict
 
@@ -16,12 +17,11 @@ import click
 from planloom.cli.driver import Start
 from planloom.cli.journals import SERVERS, command_line, is_default, journal_asked_for, shown
 from planloom.cli.recalling import remembered
-from planloom.cli.runs import say_outcome
 from planloom.cli.terminal import Terminal
 from planloom.cli.text import one_line
 from planloom.engine.watchdog import OnBlocked
 from planloom.errors import JournalError
-from planloom.plan.events import Event
+from planloom.plan.events import Event, StepWaiting
 from planloom.plan.history import parent_of
 from planloom.plan.results import RunResult
 from planloom.plan.state import RunStatus, StepStatus
@@ -32,41 +32,79 @@ MAX_STEPS_NAMED: Final = 8
 """Steps that need a person's word and are named in the line that goes on."""
 
 
-def steps_for_words(result: RunResult) -> list[str]:
-    """Return the ids of the steps, and elements of steps, that wait for a person's word."""
-    named: list[str] = []
+@dataclass(frozen=True, slots=True)
+class Open:
+    """What a run leaves to a person: steps, and elements of steps, and perhaps its plan.
+
+    `unknown` may or may not have had their effect, `approvals` are calls that were not made yet, `answers` questions.
+    """
+
+    unknown: tuple[str, ...] = ()
+    approvals: tuple[str, ...] = ()
+    answers: tuple[str, ...] = ()
+    plan: bool = False
+
+
+def left_open(result: RunResult, needs: Mapping[str, str]) -> Open:
+    """Return what a run leaves open. `needs` says of steps that waited whether it was "approval" or "answer"."""
+    unknown: list[str] = []
+    waiting: list[str] = []
     for step in result.steps.values():
         if step.status is StepStatus.UNKNOWN:
             elements = step.error.elements if step.error else {}
             open_elements = [index for index, error in elements.items() if error.kind == "unknown"]
-            named += [f"{step.id}[{index}]" for index in open_elements] or [step.id]
+            unknown += [f"{step.id}[{index}]" for index in open_elements] or [step.id]
         elif step.status is StepStatus.WAITING:
-            named.append(step.id)
-    return named
-
-
-def going_on(result: RunResult, command: str) -> str | None:
-    """Return the one line that says how to go on with a run, None for one that has succeeded."""
-    if result.status is RunStatus.SUCCEEDED:
-        return None
-    steps = steps_for_words(result)
-    if not steps:
-        return f"go on: {command}"
-    first = shlex.quote(steps[0])
-    value = shlex.quote(f"{steps[0]}=JSON")
-    parent = result.steps.get(parent_of(steps[0]))
-    is_waiting = parent is not None and parent.status is StepStatus.WAITING
-    what = "waits for an answer" if is_waiting else "may or may not have had its effect"
-    line = (
-        f"step `{one_line(steps[0], 80)}` {what}; go on: {command} with --retry {first} (call it again), "
-        f"--skip {first} (leave it out) or --set {value} (it is done, this is its output)"
+            waiting += [name for name in needs if parent_of(name) == step.id] or [step.id]
+    return Open(
+        tuple(unknown),
+        tuple(name for name in waiting if needs.get(name) == "approval"),
+        tuple(name for name in waiting if needs.get(name) != "approval"),
+        result.status is RunStatus.WAITING and not unknown and not waiting,
     )
-    others = steps[1:]
-    if not others:
-        return line
-    names = ", ".join(f"`{one_line(name, 80)}`" for name in others[:MAX_STEPS_NAMED])
-    more = f" and {len(others) - MAX_STEPS_NAMED:,} more" if len(others) > MAX_STEPS_NAMED else ""
-    return f"{line}; likewise for {names}{more}"
+
+
+def going_on(result: RunResult, needs: Mapping[str, str], address: str) -> list[str]:
+    """Return the lines that say how to go on with a run, none for one that has succeeded."""
+    if result.status is RunStatus.SUCCEEDED or not result.run_id:
+        return []
+    resume = command_line("resume", result.run_id, address=address)
+    found = left_open(result, needs)
+    lines: list[str] = []
+    if found.unknown:
+        lines.append(
+            f"step `{one_line(found.unknown[0], 80)}` may or may not have had its effect; go on: {resume} with "
+            f"{_words(found.unknown[0])}{_likewise(found.unknown)}"
+        )
+    if found.answers:
+        lines.append(
+            f"step `{one_line(found.answers[0], 80)}` waits for an answer; go on: {resume} at a terminal, or with "
+            f"--set {_set(found.answers[0])}{_likewise(found.answers)}"
+        )
+    if found.approvals or found.plan:
+        approve = command_line("approve", result.run_id, *found.approvals[:1], address=address)
+        what = f"step `{one_line(found.approvals[0], 80)}`" if found.approvals else "the plan"
+        also = _likewise(found.approvals) if found.approvals else ""
+        lines.append(f"{what} waits for approval: {approve} (or deny), and then {resume}{also}")
+    return lines or [f"go on: {resume}"]
+
+
+def _words(name: str) -> str:
+    quoted = shlex.quote(name)
+    return (
+        f"--retry {quoted} (call it again), --skip {quoted} (leave it out) or --set {_set(name)} "
+        "(it is done, this is its output)"
+    )
+
+
+def _set(name: str) -> str:
+    return shlex.quote(f"{name}=JSON")
+
+
+def _likewise(steps: tuple[str, ...]) -> str:
+    names = ", ".join(f"`{one_line(name, 80)}`" for name in steps[1 : MAX_STEPS_NAMED + 1])
+    more = f" and {len(steps) - 1 - MAX_STEPS_NAMED:,} more" if len(steps) > MAX_STEPS_NAMED + 1 else ""
+    return f"; likewise for {names}{more}" if names else ""
 
 
 class Keeper:
@@ -81,6 +119,8 @@ class Keeper:
         self.meta = dict(meta)
         self._terminal = terminal
         self._run_id: str | None = None
+        self._needs: dict[str, str] = {}
+        """What steps that waited have waited for."""
 
     def listening(self, on_event: Callable[[Event], None]) -> Callable[[Event], None]:
         """Return a listener that says at the first event where the run is kept."""
@@ -90,17 +130,17 @@ class Keeper:
                 self._run_id = event.run_id
                 if not is_default(self.address):
                     self._terminal.say(f"kept as run {event.run_id} in {shown(self.address)}", "dim")
+            if isinstance(event, StepWaiting) and event.step_id is not None:
+                self._needs[event.step_id] = event.needs
             on_event(event)
 
         return listen
 
-    def say_outcome(self, terminal: Terminal, result: RunResult) -> None:
-        """Say how a run went, and how to go on with it."""
-        say_outcome(terminal, result)
+    def say_how_to_go_on(self, terminal: Terminal, result: RunResult) -> None:
+        """Say how to go on with a run that did not succeed."""
         if result.status is RunStatus.SUCCEEDED:
             self._tidy(result.run_id)
-        line = going_on(result, self._command(result.run_id)) if result.run_id else None
-        if line is not None:
+        for line in going_on(result, self._needs, self.address):
             terminal.say(line, "yellow")
 
     def explained(self, error: JournalError) -> JournalError:
@@ -109,10 +149,9 @@ class Keeper:
             return JournalError(f"{error}\nhint: --no-journal runs without keeping anything")
         if self._run_id is None or type(error) is not JournalError:
             return error
-        return JournalError(f"{error}\ngo on when that is mended: {self._command(self._run_id)}")
-
-    def _command(self, run_id: str) -> str:
-        return command_line("resume", run_id, address=self.address)
+        return JournalError(
+            f"{error}\ngo on when that is mended: {command_line('resume', self._run_id, address=self.address)}"
+        )
 
     def _tidy(self, run_id: str) -> None:
         """Remove the folder of a run that has succeeded when it is large: nothing has to go on with it."""

@@ -67,6 +67,7 @@ class StepView:
     running_elements: dict[str, float] = field(default_factory=dict[str, float])
     """Starts of the elements that are running."""
     latency_ms: float = 0.0
+    reused_from: str | None = None
 
 
 class Ledger:
@@ -200,7 +201,7 @@ class Ledger:
                 self._move(step, StepStatus.READY)
                 step.retry_at, step.error = now + event.delay_s, event.error
             case events.StepSucceeded():
-                step.output, step.error = event.output, None
+                step.output, step.error, step.reused_from = event.output, None, event.reused_from
                 self._end(step, StepStatus.SUCCEEDED, event.attempts, event.latency_ms)
             case events.StepSkipped():
                 step.reason, step.error = event.reason, event.error
@@ -381,6 +382,7 @@ class Ledger:
             None if step.started is None else step.started - self.began,
             None if ended is None else ended - self.began,
             step.reason,
+            reused_from=step.reused_from,
         )
 
     def _cut_off_step(self, step: StepView, reason: StepError, is_blamed: bool) -> tuple[StepStatus, StepError]:

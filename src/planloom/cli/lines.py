@@ -14,7 +14,7 @@ from typing import Final
 from planloom.cli.ledger import Ledger
 from planloom.cli.progress import said_of_mending, said_of_mends, said_of_refusal, said_of_replan, said_of_round
 from planloom.cli.terminal import Terminal
-from planloom.cli.text import counted, first_line, first_reason, one_line, seconds, took
+from planloom.cli.text import counted, first_line, first_reason, one_line, reused, seconds, took
 from planloom.plan import events
 from planloom.plan.events import Event
 from planloom.plan.graph import graph_of
@@ -117,7 +117,8 @@ class LineReporter:
             case events.StepExpanded():
                 return _said("start", f"{name}, {counted(event.elements, 'element')}")
             case events.StepSucceeded() if not is_element:
-                return _said("done", f"{name} in {took(event.latency_ms)}")
+                how = reused(event.reused_from) or f"in {took(event.latency_ms)}"
+                return _said("done", f"{name} {how}")
             case events.StepRetrying():
                 why = first_reason(event.error.message)
                 return _said("retry", f"{name} in {seconds(event.delay_s)}, attempt {event.attempt} failed: {why}")

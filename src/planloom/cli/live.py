@@ -18,7 +18,7 @@ from rich.text import Text
 from planloom.cli.capture import Capture
 from planloom.cli.ledger import Ledger, StepView
 from planloom.cli.terminal import Terminal
-from planloom.cli.text import counted, first_line, first_reason, one_line, seconds, shape_of, took
+from planloom.cli.text import counted, first_line, first_reason, one_line, reused, seconds, shape_of, took
 from planloom.drawing.words import cells, fit_cells, pad_cells
 from planloom.plan.events import Event
 from planloom.plan.state import END_STATUSES, StepStatus
@@ -250,7 +250,8 @@ class LiveReporter:
                 return self._progress(step), "cyan"
             case StepStatus.SUCCEEDED:
                 tries = f"attempt {step.attempts}, " if step.attempts > 1 and step.elements is None else ""
-                return tries + shape_of(step.output), "dim"
+                how = f"{reused(step.reused_from)}: " if step.reused_from is not None else tries
+                return how + shape_of(step.output), "dim"
             case StepStatus.WAITING:
                 return f"waits for a person: {first_line(step.question or '')}", "yellow"
             case StepStatus.HELD if step.reason == step.id:

@@ -163,6 +163,13 @@ max_replans_option = _option(
 )
 
 
+playbook_option = _option(
+    "--playbook",
+    metavar="NAME|FILE.json",
+    help="Run this saved plan on the inputs that --input gives; `planloom playbooks` lists them.",
+)
+
+
 def several(*decorators: Callable[[Any], Any]) -> Callable[[Command], Command]:
     """Return one decorator for several options, in the order in which help lists them."""
 

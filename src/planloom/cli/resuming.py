@@ -51,15 +51,19 @@ class Opened:
     folder: Path
 
 
-def opened(context: click.Context, journal: str, name: str) -> Opened:
-    """Read a kept run, and the options of a command that goes on with it. Raises `UsageError`, `JournalError`."""
+def opened(context: click.Context, journal: str, name: str, terminal: Terminal | None = None) -> Opened:
+    """Read a kept run, and the options of a command that goes on with it; `terminal` is one that is open already.
+
+    Raises `UsageError`, `JournalError`.
+    """
     mode = options.mode_of(context)
     output: Path | None = context.params.get("output")
     if mode == "events" and output is not None:
         raise click.UsageError("--events writes to stdout; it cannot be used together with --output", context)
     time_limit_s = check_time_limit(context.params.get("timeout"))
-    terminal = Terminal.open(output)
-    context.call_on_close(terminal.close)
+    if terminal is None:
+        terminal = Terminal.open(output)
+        context.call_on_close(terminal.close)
     kept = _read(journal, name, terminal)
     folder = recall(context, journal, kept.meta)
     return Opened(journal, kept, terminal, mode, time_limit_s, folder)
@@ -126,7 +130,7 @@ def _go_on_with_plan(context: click.Context, start: Opened, words: Words) -> int
         starting(keeper, begin),
         lambda result: show_answer(terminal, result),
         start.time_limit_s,
-        outcome=keeper.say_outcome,
+        say_how_to_go_on=keeper.say_how_to_go_on,
         ledger=_ledger(kept, toolbox, words),
     )
 
@@ -166,7 +170,8 @@ def _known(kept: KeptRun, toolbox: Toolbox, words: Words) -> Iterable[Event]:
 def _event_of(step: StepResult, run_id: str, seq: int) -> Event | None:
     at = 0.0
     if step.status is StepStatus.SUCCEEDED:
-        return events.StepSucceeded(seq, run_id, at, step.id, step.output, step.attempts, step.latency_ms)
+        done = step.output, step.attempts, step.latency_ms, step.reused_from
+        return events.StepSucceeded(seq, run_id, at, step.id, *done)
     if step.status is StepStatus.SKIPPED:
         return events.StepSkipped(seq, run_id, at, step.id, step.reason or "", step.error)
     if step.status is StepStatus.UNKNOWN and step.error is not None:

@@ -50,6 +50,7 @@ def drive(
     person: TerminalPerson | None = None,
     streams_answer: bool = False,
     outcome: Callable[[Terminal, RunResult], None] | None = None,
+    say_how_to_go_on: Callable[[Terminal, RunResult], None] | None = None,
     ledger: Ledger | None = None,
     keeps_display: bool = True,
     show_also: Callable[[RunResult], None] | None = None,
@@ -59,7 +60,8 @@ def drive(
     `show` writes the result for people, in that mode. `prepare` comes before that in every mode; what it returns
     is added to the document. An OutputError of it is raised after the rest has been delivered. `person` is asked
     between the frames of the display. With `streams_answer` a person at a terminal sees the answer as it is written,
-    and `show` is for what was not seen that way. `outcome` says on stderr how it went, by default `say_outcome`.
+    and `show` is for what was not seen that way. `outcome` says on stderr how it went, by default `say_outcome`, and
+    `say_how_to_go_on` follows the open questions of a run that is kept.
     `ledger` is one that the start of the run knows too. Without `keeps_display` nothing of the display is left.
     `show_also` writes what follows the answer for people.
     """
@@ -72,7 +74,9 @@ def drive(
     if person is not None:
         person.pause, person.resume = reporter.pause, reporter.resume
 
-    delivery = _Delivery(terminal, mode, ledger, show, prepare, outcome or say_outcome, show_also, stream, answers)
+    delivery = _Delivery(
+        terminal, mode, ledger, show, prepare, outcome or say_outcome, show_also, stream, answers, say_how_to_go_on
+    )
     driver = Driver(terminal, ledger, reporter, delivery.deliver, time_limit_s)
     if stream is not None:
         stream.on_error = driver.stop
@@ -92,6 +96,7 @@ class _Delivery:
     show_also: Callable[[RunResult], None] | None
     stream: EventStream | None
     answers: AnswerStream | None
+    say_how_to_go_on: Callable[[Terminal, RunResult], None] | None
     rejected: dict[str, Any] = field(default_factory=dict[str, Any])
     """What the document says of a plan that was not valid."""
 
@@ -105,8 +110,10 @@ class _Delivery:
             problem = error
         self._write(result, added)
         self.outcome(self.terminal, result)
-        for line in _open_questions(self.ledger, result):
+        for line in _open_questions(self.ledger, result, is_kept=self.say_how_to_go_on is not None):
             self.terminal.say(line)
+        if self.say_how_to_go_on is not None:
+            self.say_how_to_go_on(self.terminal, result)
         if "report" in added:
             self.terminal.say(f"report: {added['report']}", "green")
         if problem is not None:
@@ -189,8 +196,8 @@ def _with_options(text: str) -> str:
     return _BOUND.sub(lambda found: f"{_OPTION_OF[found[1]]} {found[2]}", text)
 
 
-def _open_questions(ledger: Ledger, result: RunResult) -> list[str]:
-    """What a run that waits for a person waits for."""
+def _open_questions(ledger: Ledger, result: RunResult, *, is_kept: bool) -> list[str]:
+    """What a run that waits for a person waits for; of a run that is not kept also what to do about it."""
     if result.status is not RunStatus.WAITING:
         return []
     questions = [
@@ -198,14 +205,13 @@ def _open_questions(ledger: Ledger, result: RunResult) -> list[str]:
         for step in ledger.steps.values()
         if step.question is not None
     ]
-    if not questions:
-        if any(step.status is StepStatus.UNKNOWN for step in result.steps.values()):
-            return []  # what may have happened has been said
-        return [
-            "the plan waits for approval; nothing of it has run",
-            "hint: `planloom plan GOAL --output plan.json` writes a plan down, `planloom run --plan plan.json` runs it",
-        ]
-    return [*questions[:MAX_QUESTIONS], "hint: run it at a terminal, where you are asked"]
+    if questions:
+        return questions[:MAX_QUESTIONS] + ([] if is_kept else ["hint: run it at a terminal, where you are asked"])
+    if any(step.status is StepStatus.UNKNOWN for step in result.steps.values()):
+        return []  # what may have happened has been said
+    waits = "the plan waits for approval; nothing of it has run"
+    hint = "hint: `planloom plan GOAL --output plan.json` writes a plan down, `planloom run --plan plan.json` runs it"
+    return [waits] if is_kept else [waits, hint]
 
 
 def _question(step: StepView) -> str:

@@ -11,13 +11,13 @@ import click
 from planloom.cli import options
 from planloom.cli.attempts import Attempt, attempts_of, timeline
 from planloom.cli.documents import write_answer, write_document
-from planloom.cli.journals import command_line, journal_to_read
+from planloom.cli.journals import journal_to_read
 from planloom.cli.keeping import going_on
 from planloom.cli.kept_runs import local_time
 from planloom.cli.progress import said_of_usage
 from planloom.cli.tables import Column, table_text
 from planloom.cli.terminal import Terminal, paint
-from planloom.cli.text import first_line, one_line, shape_of, took, visible
+from planloom.cli.text import first_line, one_line, reused, shape_of, took, visible
 from planloom.drawing import plan_text
 from planloom.plan.results import RunResult, StepResult
 from planloom.plan.state import StepStatus
@@ -57,10 +57,11 @@ def show(context: click.Context, run: str, json: bool, output: Path | None, **_o
         terminal.data(write_document(_document(kept, result, attempts), for_people=terminal.data_is_terminal))
         return 0
     terminal.text("\n".join(_parts(terminal, kept, result, attempts)))
-    command = command_line("resume", kept.run_id, address=journal)
-    line = going_on(result, command) if kept.status != "running" else None
-    if line is not None:
-        terminal.say(line, "yellow")
+    if kept.status != "running":
+        asked = kept.history.asked
+        needs = {name: "approval" if name in asked else "answer" for name in kept.history.waiting}
+        for line in going_on(result, needs, journal):
+            terminal.say(line, "yellow")
     return 0
 
 
@@ -148,4 +149,6 @@ def _came_of(step: StepResult) -> str:
         return first_line(step.error.message, 400)
     if step.reason is not None:
         return first_line(step.reason, 400)
+    if step.reused_from is not None:
+        return f"{reused(step.reused_from)}: {shape_of(step.output)}"
     return shape_of(step.output) if step.status is StepStatus.SUCCEEDED else ""

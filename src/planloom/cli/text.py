@@ -69,6 +69,11 @@ def took(latency_ms: float) -> str:
     return f"{latency_ms:.0f} ms" if latency_ms < 99.5 else seconds(latency_ms / 1_000)
 
 
+def reused(run_id: str | None) -> str:
+    """Return "reused from run 1a2b", nothing for what was made in its own run."""
+    return "" if run_id is None else f"reused from run {one_line(run_id, 40)}"
+
+
 def counted(number: int, noun: str) -> str:
     """Return "1 step", "2 steps", "1,200 steps"."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
