@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import gzip
-import io
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -88,13 +86,6 @@ READ: dict[str, tuple[bytes | str, dict[str, Any], int, dict[str, str], list[str
 }  # fmt: skip
 
 
-def _zip() -> bytes:
-    target = io.BytesIO()
-    with zipfile.ZipFile(target, "w") as archive:
-        archive.writestr("inner.csv", "a,b\n1,2\n")
-    return target.getvalue()
-
-
 # name: (content, pieces that the message must hold)
 REFUSED: dict[str, tuple[bytes, list[str]]] = {
     "empty": (b"", ["is empty"]),
@@ -102,10 +93,9 @@ REFUSED: dict[str, tuple[bytes, list[str]]] = {
     "only quotes": (b'""\n""\n', ["a header line of 1 empty name and no value"]),
     "only separators": (b",,\n,,\n", ["empty names and no value"]),
     "a picture": (b"\x89PNG\r\n\x1a\n\x00\x00", ["a PNG picture", "CSV"]),
-    "a zip archive": (_zip(), ["a zip archive", "unpack"]),
-    "a workbook": (b"PK\x03\x04\x14\x00[Content_Types].xml", ["an Excel workbook", "save the sheet as CSV"]),
+    "a damaged archive": (b"PK\x03\x04\x14\x00[Content_Types].xml", ["cannot be read", "not a zip file"]),
     "a web page": (b"<!DOCTYPE html><html></html>", ["a web page"]),
-    "JSON": (b'[{"a": 1}]', ["JSON"]),
+    "JSON without objects": (b"[]", ["JSON with no object"]),
     "binary": (bytes(range(256)) * 20, ["binary data"]),
     "NUL bytes": (b"a,b\n1,2\n3,\x004\n" + b"5,6\n" * 100, ["NUL byte in line 3"]),
     "UTF-16 without a mark": ("a,b\n1,2\n".encode("utf-16-le"), ["looks like UTF-16", "encoding="]),
@@ -194,10 +184,14 @@ def test_address(context: ToolContext) -> None:
 
 
 def test_link(tmp_path: Path, context: ToolContext) -> None:
-    """A link is followed, and that is said."""
+    """A link within its folder is followed, and that is said; one that leads out of it is refused."""
     (tmp_path / "real.csv").write_text("a\n1\n")
     (tmp_path / "link.csv").symlink_to(tmp_path / "real.csv")
     assert "followed to `real.csv`" in load_data(str(tmp_path / "link.csv"), context)["decisions"][0]
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner" / "link.csv").symlink_to(tmp_path / "real.csv")
+    with pytest.raises(DataError, match=r"a link that leads out of its folder, to .*real.csv`\nhint: "):
+        load_data(str(tmp_path / "inner" / "link.csv"), context)
 
 
 def test_same_content_same_artifact(load: Load) -> None:

@@ -63,20 +63,25 @@ def read_dialect(sample: str, *, complete: bool, separator: str | None = None, h
         decisions = [f"Separator: {SEPARATORS.get(chosen, repr(chosen))}, as asked."]
     if not rows:
         raise DataError("the file holds no cell at all\nhint: check that the export finished")
+    _check_width(_usual_width(rows))
     above, sentence = _lines_above(rows)
     decisions += sentence
     rows = rows[above:]
     has_header, sentence = _judge_header(rows, header)
     decisions.append(sentence.replace("the first line", "the first line below those") if above else sentence)
     width = max(len(rows[0]) if has_header else 0, _usual_width(rows[1:] if has_header else rows))
-    if width > COLUMNS:
-        raise DataError(f"the table has {width:,} columns; at most {COLUMNS:,} are read\nhint: turn it on its side")
+    _check_width(width)
     first = rows[0] if has_header else []
     first, sentence = _shift_row_names(first, rows, width)
     decisions += sentence
-    names, empty, sentences = _names(first, width)
+    names, empty, sentences = unique_names(first, width)
     decisions += sentences if has_header else [f"Columns were named `column_1` to `column_{width}`."]
     return Dialect(chosen, names, above + has_header, empty, tuple(decisions))
+
+
+def _check_width(width: int) -> None:
+    if width > COLUMNS:
+        raise DataError(f"the table has {width:,} columns; at most {COLUMNS:,} are read\nhint: turn it on its side")
 
 
 def looks_typed(cell: str) -> bool:
@@ -203,7 +208,7 @@ def _shift_row_names(first: list[str], rows: Sequence[Sequence[str]], width: int
     return ["row_name", *first], ["The header lacks one name: the first column was named `row_name`."]
 
 
-def _names(header: Sequence[str], width: int) -> tuple[tuple[str, ...], frozenset[int], list[str]]:
+def unique_names(header: Sequence[str], width: int) -> tuple[tuple[str, ...], frozenset[int], list[str]]:
     """Unique names for `width` columns; case does not make two names different, since SQL would not see it."""
     cells = [*header, *[""] * (width - len(header))][:width]
     stripped = [" ".join(cell.strip(_BLANKS).split()) for cell in cells]

@@ -17,8 +17,9 @@ from pathlib import Path
 from planloom.analysis.cells import CellReport, decide_formats
 from planloom.analysis.database import Database, count_where, identifier, literal, open_database
 from planloom.analysis.decisions import cell_decisions
-from planloom.analysis.dialect import NO_SEPARATOR, SAMPLE_CHARACTERS, Dialect, listed, read_dialect
+from planloom.analysis.dialect import COLUMNS, NO_SEPARATOR, SAMPLE_CHARACTERS, Dialect, listed, read_dialect
 from planloom.analysis.formats import PADDING
+from planloom.analysis.json_lines import read_json
 from planloom.analysis.source import Source, inspect_source
 from planloom.analysis.tables import Column, Table, keep_table, kind_of, new_table_file
 from planloom.analysis.wording import count
@@ -32,11 +33,12 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """What the caller says about a text file instead of letting it be found out."""
+    """What the caller says about a file instead of letting it be found out."""
 
     separator: str | None = None
     encoding: str | None = None
     header: bool | None = None
+    sheet: str | None = None
 
 
 def load_table(path: str, folder: Path, options: ReadOptions, report: Report) -> Table:
@@ -45,15 +47,18 @@ def load_table(path: str, folder: Path, options: ReadOptions, report: Report) ->
     `report` gets a short text before each long part.
     """
     report("looking at the file")
-    source = inspect_source(path, folder, encoding=options.encoding)
+    source = inspect_source(path, folder, encoding=options.encoding, sheet=options.sheet)
     written = new_table_file(folder)
     try:
         with open_database(folder, source=source.path) as database:
             if source.kind == "parquet":
                 decisions = _copy_parquet(path, database, source, written)
+            elif source.kind == "json":
+                report("reading the objects")
+                decisions = _read_objects(path, database, source, folder, written)
             else:
                 decisions = _read_text(path, database, source, folder, options, written, report)
-            columns, rows = _describe(database, written)
+            columns, rows = described(database, written)
         artifact = keep_table(written)
     finally:
         written.unlink(missing_ok=True)
@@ -70,10 +75,19 @@ def load_table(path: str, folder: Path, options: ReadOptions, report: Report) ->
     }
 
 
-def _describe(database: Database, written: Path) -> tuple[list[Column], int]:
+def described(database: Database, written: Path) -> tuple[list[Column], int]:
+    """The columns and the number of rows of a Parquet file of the run."""
     columns: list[Column] = [{"name": name, "type": kind_of(kind)} for name, kind in database.columns(written)]
     (rows,) = database.row(f"SELECT count(*) FROM {database.parquet(written)}")
     return columns, int(rows)
+
+
+def _read_objects(path: str, database: Database, source: Source, folder: Path, written: Path) -> list[str]:
+    raw = new_table_file(folder)
+    try:
+        return read_json(path, database, source.path, raw, written)
+    finally:
+        raw.unlink(missing_ok=True)
 
 
 def _read_text(
@@ -88,10 +102,11 @@ def _read_text(
     """Cut, judge and convert a text file; the sentences say how."""
     sample, complete = _sample(source.path)
     try:
-        dialect = read_dialect(sample, complete=complete, separator=options.separator, header=options.header)
+        separator = source.separator or options.separator
+        dialect = read_dialect(sample, complete=complete, separator=separator, header=options.header)
     except DataError as error:
         raise DataError(f"`{path}` cannot be read as a table: {error}") from error
-    decisions = list(dialect.decisions)
+    decisions = list(dialect.decisions[1 if source.separator else 0 :])  # a separator of our own says nothing
     raw = new_table_file(folder)
     try:
         report("cutting lines into cells")
@@ -220,6 +235,8 @@ def _copy_parquet(path: str, database: Database, source: Source, written: Path) 
         columns = database.columns(source.path)
     except DataError as error:
         raise DataError(f"`{path}` is damaged: {error}\nhint: export or download the Parquet file again") from error
+    if len(columns) > COLUMNS:
+        raise DataError(f"`{path}` has {len(columns):,} columns; at most {COLUMNS:,} are read")
     table = database.parquet(source.path)
     floats = [name for name, kind in columns if kind in ("FLOAT", "DOUBLE")]
     sentences: list[str] = []

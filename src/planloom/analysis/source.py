@@ -12,16 +12,18 @@ import gzip
 import os
 import stat
 import tempfile
+import zipfile
 import zlib
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, cast
 
+from planloom.analysis.excel import OLD_OFFICE, convert_sheet, is_workbook
+from planloom.analysis.json_lines import START_CHARACTERS, looks_like_json
+from planloom.analysis.unpacking import check_unpacked, unpack_single
 from planloom.errors import DataError
 
-UNPACKED_BYTES = 8 * 1024**3
-"""Most that a compressed file may unpack to."""
 BLOCK_BYTES = 1024 * 1024
 SUGGESTIONS = 3
 
@@ -38,7 +40,6 @@ _KINDS = (
     (b"GIF8", "a GIF picture"),
     (b"%PDF", "a PDF document"),
     (b"SQLite format 3\x00", "an SQLite database"),
-    (b"\xd0\xcf\x11\xe0", "an old Office document (.xls or .doc)"),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
     (b"BZh", "a bzip2 archive"),
     (b"\xfd7zXZ\x00", "an xz archive"),
@@ -48,23 +49,27 @@ _KINDS = (
     (b"ARROW1", "an Arrow file"),
 )
 _PARQUET = b"PAR1"
-_PICK_A_FORMAT = "give a CSV, TSV or Parquet file"
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+_PICK_A_FORMAT = "give a CSV, TSV, JSON Lines, Excel or Parquet file"
+_ENDINGS = (".csv", ".tsv", ".parquet", ".jsonl", ".ndjson", ".json", ".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".zip")
 _FALLBACKS = ("cp1252", "iso8859-1")
 _NAMES = {"utf-8": "UTF-8", "cp1252": "Windows-1252", "iso8859-1": "Latin-1"}
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file that is ready to be read: Parquet, or text in UTF-8 without a byte order mark's trouble."""
+    """A file that is ready to be read: Parquet, or text or JSON in UTF-8 without a byte order mark's trouble."""
 
     path: Path
     """Absolute, links followed; a copy in the run's folder if the bytes had to be changed."""
     kind: str
-    """`parquet` or `text`."""
+    """`parquet`, `json` or `text`."""
     quotes: int = 0
     """Number of double quotes in the text."""
     decisions: tuple[str, ...] = ()
     copied: bool = False
+    separator: str | None = None
+    """Set where the text was written here, and its separator is known."""
 
 
 def find_file(path: str) -> Path:
@@ -86,31 +91,79 @@ def find_file(path: str) -> Path:
         raise DataError(f"`{path}` is a folder, not a file\nhint: {hint}")
     if not stat.S_ISREG(mode):
         raise DataError(f"`{path}` is a device or a pipe, not a file\nhint: save it as a file first")
+    if named.is_symlink() and not found.is_relative_to(named.parent.resolve()):
+        raise DataError(
+            f"`{path}` is a link that leads out of its folder, to `{found}`\nhint: name that file itself if you mean it"
+        )
     return found
 
 
-def inspect_source(path: str, folder: Path, *, encoding: str | None = None) -> Source:
+def inspect_source(path: str, folder: Path, *, encoding: str | None = None, sheet: str | None = None) -> Source:
     """Look at every byte of `path` once and return it ready to be read.
 
-    `encoding` overrides what the bytes say. Copies go to `folder`. Raises `DataError`.
+    `encoding` overrides what the bytes say; `sheet` is one of a workbook. Copies go to `folder`. Raises `DataError`.
     """
     found = find_file(path)
-    decisions: list[str] = []
-    if Path(path).is_symlink():
-        decisions.append(f"The name is a link; it was followed to `{found.name}`.")
+    said = (f"The name is a link; it was followed to `{found.name}`.",) if Path(path).is_symlink() else ()
     try:
-        with found.open("rb") as file:
-            head = file.read(BLOCK_BYTES)
-        if head.startswith(_PARQUET) and _ends_with(found, _PARQUET):
-            return Source(found, "parquet", decisions=(*decisions, "The file is Parquet: names and types are its own."))
-        _refuse_other_kinds(path, head, named_encoding=encoding is not None)
-        packed = head.startswith(b"\x1f\x8b")
-        if packed:
-            decisions.append("Unpacked with gzip.")
-        source = _as_text(path, found, folder, packed=packed, encoding=encoding)
-    except (OSError, EOFError, zlib.error) as error:
+        source = _inspect(path, found, folder, encoding, sheet, is_inside=False)
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
         raise DataError(f"`{path}` cannot be read: {_reason(error)}") from error
-    return replace(source, decisions=(*decisions, *source.decisions))
+    return replace(source, decisions=(*said, *source.decisions))
+
+
+def _inspect(
+    path: str, found: Path, folder: Path, encoding: str | None, sheet: str | None, *, is_inside: bool
+) -> Source:
+    """Find out what the bytes of `found` are. `is_inside`: they come out of an archive."""
+    with found.open("rb") as file:
+        head = file.read(BLOCK_BYTES)
+    workbook = head.startswith(OLD_OFFICE)
+    if head.startswith(_ZIP):
+        with zipfile.ZipFile(found) as archive:
+            workbook = is_workbook(archive)
+            if not workbook and is_inside:
+                raise DataError(f"`{path}` is an archive within an archive\nhint: unpack it and give the file inside")
+            if not workbook:
+                return _unpacked(path, archive, folder, encoding, sheet)
+    if workbook:
+        return _from_workbook(path, found, folder, sheet)
+    if sheet is not None:
+        raise DataError(f"`{path}` is no workbook, so it has no `sheet`\nhint: leave `sheet` out")
+    if head.startswith(_PARQUET) and _ends_with(found, _PARQUET):
+        return Source(found, "parquet", decisions=("The file is Parquet: names and types are its own.",))
+    _refuse_other_kinds(path, head, named_encoding=encoding is not None)
+    packed = head.startswith(b"\x1f\x8b")
+    source = _as_text(path, found, folder, packed=packed, encoding=encoding)
+    said = ("Unpacked with gzip.",) if packed else ()
+    return replace(source, decisions=(*said, *source.decisions))
+
+
+def _unpacked(path: str, archive: zipfile.ZipFile, folder: Path, encoding: str | None, sheet: str | None) -> Source:
+    """The one file of a zip archive, copied into the run's folder."""
+    inner = _new_file(folder)
+    kept: Path | None = None
+    try:
+        name = unpack_single(path, archive, inner)
+        source = _inspect(path, inner, folder, encoding, sheet, is_inside=True)
+        kept = source.path
+    finally:
+        if kept != inner:
+            inner.unlink(missing_ok=True)
+    shown = " ".join(name.split())[:80]
+    return replace(source, copied=True, decisions=(f"Unpacked `{shown}` from a zip archive.", *source.decisions))
+
+
+def _from_workbook(path: str, found: Path, folder: Path, sheet: str | None) -> Source:
+    """One sheet of a workbook as CSV in the run's folder."""
+    target = _new_file(folder)
+    try:
+        read = convert_sheet(path, found, sheet, target)
+        source = _as_text(path, target, folder, packed=False, encoding="utf-8")
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+    return replace(source, kind="text", copied=True, separator=",", decisions=read.decisions)
 
 
 def _as_text(path: str, found: Path, folder: Path, *, packed: bool, encoding: str | None) -> Source:
@@ -145,7 +198,9 @@ def _as_text(path: str, found: Path, folder: Path, *, packed: bool, encoding: st
             raise
         if mark_bytes:
             why = f"{why}; the mark was removed"
-        return Source(target, "text", quotes=quotes, decisions=(f"Encoding: {why}.",), copied=copied)
+        with target.open(encoding="utf-8", newline="") as file:
+            kind = "json" if looks_like_json(file.read(START_CHARACTERS)) else "text"
+        return Source(target, kind, quotes=quotes, decisions=(f"Encoding: {why}.",), copied=copied)
     raise AssertionError("the last candidate either decodes or raises")
 
 
@@ -169,6 +224,7 @@ def _candidates(asked: str | None, marked: str) -> list[tuple[str, str]]:
 def _decode(path: str, found: Path, *, packed: bool, encoding: str, skip: int, copy_to: Path | None) -> int:
     """Decode the whole file, write it to `copy_to` as UTF-8, and count its double quotes; refuse NUL characters."""
     decoder = codecs.getincrementaldecoder(encoding)()
+    size = found.stat().st_size
     quotes = lines = seen = 0
     with ExitStack() as stack:
         file = stack.enter_context(_opened(found, packed=packed))
@@ -179,11 +235,8 @@ def _decode(path: str, found: Path, *, packed: bool, encoding: str, skip: int, c
         while True:
             block = file.read(BLOCK_BYTES)
             seen += len(block)
-            if packed and seen > UNPACKED_BYTES:
-                raise DataError(
-                    f"`{path}` unpacks to more than {UNPACKED_BYTES // 1024**3} GB\n"
-                    "hint: unpack it and convert it to Parquet first"
-                )
+            if packed:
+                check_unpacked(path, seen, size)
             text = decoder.decode(block, final=not block)
             if "\x00" in text:
                 raise DataError(_nul_message(path, lines + text[: text.index("\x00")].count("\n") + 1))
@@ -216,11 +269,10 @@ def _byte_order_mark(head: bytes) -> tuple[bytes, str]:
 
 def _refuse_other_kinds(path: str, head: bytes, *, named_encoding: bool) -> None:
     """Raise `DataError` if the bytes are plainly something else than a table."""
-    if head.startswith(b"PK\x03\x04"):
-        sheet = b"xl/" in head or b"[Content_Types]" in head
-        what = "an Excel workbook" if sheet else "a zip archive"
-        how = "save the sheet as CSV" if sheet else "unpack it and give the file inside"
-        raise DataError(f"`{path}` is {what}, not a table of text\nhint: {how}")
+    if head.startswith((*_ZIP, OLD_OFFICE)):  # within gzip, as any other was taken apart before
+        raise DataError(
+            f"`{path}` is an archive or workbook within an archive\nhint: unpack it and give the file inside"
+        )
     for magic, what in _KINDS:
         if head.startswith(magic):
             raise DataError(f"`{path}` is {what}, not a table\nhint: {_PICK_A_FORMAT}")
@@ -229,8 +281,6 @@ def _refuse_other_kinds(path: str, head: bytes, *, named_encoding: bool) -> None
         raise DataError(f"`{path}` is a web page, not a table\nhint: download the file behind the page's link")
     if start.startswith(b"<?xml"):
         raise DataError(f"`{path}` is XML, not a table\nhint: {_PICK_A_FORMAT}")
-    if start.startswith((b'{"', b"{\n", b"[{")):
-        raise DataError(f"`{path}` is JSON, not a table\nhint: convert it to CSV or Parquet first")
     if named_encoding or head.startswith(b"\x1f\x8b") or _byte_order_mark(head)[1] not in ("", "utf-8"):
         return
     if b"\x00" in head and head.startswith(_PARQUET):
@@ -284,7 +334,7 @@ def _listed(names: list[str]) -> str:
 
 
 def _looks_like_table(name: str) -> bool:
-    return name.lower().endswith((".csv", ".tsv", ".parquet", ".csv.gz", ".tsv.gz"))
+    return name.lower().removesuffix(".gz").endswith(_ENDINGS)
 
 
 def _reason(error: Exception) -> str:

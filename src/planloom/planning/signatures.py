@@ -14,6 +14,9 @@ _KINDS: Final = {"string": "text", "integer": "int", "number": "number", "boolea
 _MAX_DEPTH: Final = 4
 _MAX_KEYS: Final = 30
 _MAX_DESCRIPTION: Final = 600
+_MIN_DESCRIPTION: Final = 10
+"""Shorter words on an argument ("The text.") say no more than its name and type."""
+_SCALARS: Final = ["text", "int", "number", "bool"]
 _NOTHING: Final = object()
 _MIN_NAMED: Final = 40
 """Characters of a type that is worth a name."""
@@ -42,12 +45,14 @@ class _Types:
         met: Counter[str] = Counter()
         named: dict[str, tuple[str, Mapping[str, Any], Mapping[str, Any]]] = {}
         for tool in tools:
+            if tool.returns is not None:
+                met[_PLAIN.short(tool.returns, tool.returns)] += 1
             for root in (tool.parameters, tool.returns):
                 for name, schema in () if root is None else _named(root, root):
                     text = _PLAIN.short(schema, cast("Mapping[str, Any]", root))
                     met[text] += 1
                     named.setdefault(text, (name, schema, cast("Mapping[str, Any]", root)))
-        shared = [text for text, count in met.items() if count > 1 and len(text) >= _MIN_NAMED]
+        shared = [text for text, count in met.items() if count > 1 and len(text) >= _MIN_NAMED and text in named]
         for text in sorted(shared, key=len):  # what others are made of comes first
             name, schema, root = named[text]
             if name not in self._names.values() and name.isidentifier():
@@ -77,7 +82,7 @@ class _Types:
         if kind == "array":
             return f"[{self.short(typed.get('items'), root, depth + 1)}]"
         if kind == "object" or "properties" in typed:
-            name = self._names.get(_PLAIN.short(typed, root, depth)) if self._names else None
+            name = self._names.get(_PLAIN.short(typed, root)) if self._names else None
             return name or self._object(typed, root, depth)
         return _KINDS.get(cast("str", kind), "anything")
 
@@ -130,7 +135,7 @@ def _describe(tool: Tool, types: _Types, effect: str) -> str:
     lines.extend(
         f"    {name}: {shorten(str(schema['description']), 200)}"
         for name, schema in properties.items()
-        if isinstance(schema.get("description"), str) and schema["description"]
+        if isinstance(schema.get("description"), str) and len(schema["description"]) >= _MIN_DESCRIPTION
     )
     return "\n".join(lines)
 
@@ -153,6 +158,8 @@ def _argument(name: str, schema: Mapping[str, Any], is_required: bool, root: Map
 def _union(parts: list[str]) -> str:
     """Return one of several types; one that may be null is `number?`, as the name of one that may be missing."""
     others = [part for part in parts if part != "null"]
+    if sorted(others) == sorted(_SCALARS):
+        return "scalar" if len(others) == len(parts) else "scalar?"
     if len(others) == 1 and len(parts) == 2 and others[0].isidentifier():
         return f"{others[0]}?"
     return " | ".join(parts)
