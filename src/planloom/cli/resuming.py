@@ -19,7 +19,7 @@ from planloom.cli.ledger import Ledger
 from planloom.cli.options import Mode
 from planloom.cli.recalling import recall
 from planloom.cli.runs import check_time_limit, drive, show_answer
-from planloom.cli.sources import tools_required
+from planloom.cli.sources import parse_inputs, tools_required
 from planloom.cli.terminal import Terminal
 from planloom.engine.execute import resume_run
 from planloom.errors import UsageError
@@ -116,6 +116,7 @@ def _go_on_with_plan(context: click.Context, start: Opened, words: Words) -> int
             kept.run_id,
             toolbox,
             words=words,
+            inputs=parse_inputs(params.get("input") or ()),
             max_concurrency=params.get("max_concurrency"),
             timeout_s=start.time_limit_s,
             **given,

@@ -49,7 +49,7 @@ class Emitter:
         self.wants_steps = on_step_complete is not None
         self.is_calling = False
         """Whether a listener is being called: then the run is in the middle of something."""
-        self._clock = clock
+        self._now = clock.now
         self._listeners = list(listeners)
         self._on_step_complete = on_step_complete
         self._takes_id = on_step_complete is not None and _positional_count(on_step_complete) >= 2
@@ -65,9 +65,17 @@ class Emitter:
         if self.redactor is not None and kind is not StepSucceeded:  # an output was cleaned when it came
             data = clean_data(data, self.redactor)
         self._seq += 1
-        event = kind(self._seq, self.run_id, self._clock.now(), step_id, *data)
-        for listener in self._listeners:
-            self._call("on_event", listener, event)
+        event = kind(self._seq, self.run_id, self._now(), step_id, *data)
+        was_calling, self.is_calling = self.is_calling, True
+        for listener in self._listeners:  # `_call` in place: nearly all listeners return nothing, and this is hot
+            context = self._context.copy()
+            try:
+                returned = context.run(listener, event)
+                if returned is not None:
+                    self._await("on_event", returned, context)
+            except BaseException as error:
+                self._report("on_event", error)
+        self.is_calling = was_calling
 
     def clean(self, value: Any) -> Any:
         """Return a JSON value without the run's secrets."""
@@ -83,21 +91,24 @@ class Emitter:
         if self._on_step_complete is None:
             return
         args = (result.step_id, result) if self._takes_id else (result,)
+        was_calling, self.is_calling = self.is_calling, True
         self._call("on_step_complete", self._on_step_complete, *args)
+        self.is_calling = was_calling
 
     def _call(self, name: str, function: Callable[..., Any], *args: Any) -> None:
         context = self._context.copy()
-        was_calling, self.is_calling = self.is_calling, True
         try:
             returned = context.run(function, *args)
-            if inspect.isawaitable(returned):
-                task = asyncio.get_running_loop().create_task(self._wait_for(name, returned), context=context)
-                self._pending.add(task)
-                task.add_done_callback(self._pending.discard)
+            self._await(name, returned, context)
         except BaseException as error:  # a listener must not be able to end the run, not even with SystemExit
             self._report(name, error)
-        finally:
-            self.is_calling = was_calling
+
+    def _await(self, name: str, returned: Any, context: contextvars.Context) -> None:
+        """Let what an async listener returned go on beside the run."""
+        if inspect.isawaitable(returned):
+            task = asyncio.get_running_loop().create_task(self._wait_for(name, returned), context=context)
+            self._pending.add(task)
+            task.add_done_callback(self._pending.discard)
 
     async def _wait_for(self, name: str, returned: Awaitable[Any]) -> None:
         try:

@@ -70,6 +70,8 @@ def read_inputs(inputs: Mapping[str, Any], limits: Limits, secrets: dict[str, st
     The texts of those that are marked secret, such as a `SecretStr`, are added to `secrets`, with the input's name.
     Raises `UsageError`.
     """
+    if not isinstance(inputs, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] (a caller may give anything)
+        raise UsageError(f"inputs are values by name, such as {{'city': 'Oslo'}}; got {type(inputs).__name__}")
     read: dict[str, Any] = {}
     for name, value in inputs.items():
         found: list[str] = []
