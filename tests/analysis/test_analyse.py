@@ -21,7 +21,7 @@ from planloom import (
     load_toolbox,
     topological_waves,
 )
-from planloom.analysis import Analysis, analyse, load_playbook, toolbox
+from planloom.analysis import Analysis, analyse, load_playbook, render_report, toolbox
 from planloom.models.providers import PROVIDERS
 from planloom.testing import ScriptedModel
 
@@ -70,7 +70,8 @@ def test_wrong_references_are_caught() -> None:
 def test_toolbox_can_be_named() -> None:
     """A command line can name the toolbox, and every tool in it is read-only."""
     tools = load_toolbox("planloom.analysis:toolbox")
-    assert ["load_data", "compute_stats", "find_anomalies", "generate_summary"] == list(tools)
+    assert ["load_data", "compute_stats", "find_anomalies", "generate_summary"] == list(tools)[:4]
+    assert {"profile_table", "correlate", "choose_charts", "draw_chart", "report"} <= set(tools)
     assert all(tool.read_only and not tool.open_world for tool in tools.values())
 
 
@@ -122,8 +123,9 @@ def test_several_files(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("x\n1\n2\n")
     (tmp_path / "b.csv").write_text("")
     analysis = run(tmp_path / "a.csv", str(tmp_path / "b.csv"), SALES)
-    assert [] == find_issues(analysis.plan, toolbox)
-    assert [4, 4, 4] == [sum(step.id.endswith(f"_{n}") for step in analysis.plan.steps) for n in (1, 2, 3)]
+    # what only the report shows (profile, missing values, charts) is used by no other step
+    assert {"unused-step"} == {issue.code for issue in find_issues(analysis.plan, toolbox)}
+    assert [9, 9, 9] == [sum(step.id.endswith(f"_{n}") for step in analysis.plan.steps) for n in (1, 2, 3)]
     assert "failed" == analysis.status
     assert [2, None, 400] == [table.stats and table.stats["rows"] for table in analysis.tables]
     assert ["a.csv", "b.csv", "sales.csv"] == [table.name for table in analysis.tables]
@@ -155,19 +157,17 @@ def test_callbacks() -> None:
     steps: list[str] = []
     events: list[str] = []
     run(SALES, on_step_complete=lambda step: steps.append(step.id), on_event=lambda event: events.append(event.type))
-    assert {"load", "stats", "anomalies", "summary"} == set(steps)
+    assert {"load", "stats", "anomalies", "summary", "charts"} <= set(steps)
     assert ("run-started", "run-finished") == (events[0], events[-1])
 
 
 def test_question_needs_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A question is refused before anything runs, with the variables that would give a model; so is a model alone."""
+    """A question is refused before anything runs, with the variables that would give a model."""
     for provider in PROVIDERS.values():
         for name in provider.key_variables:
             monkeypatch.delenv(name, raising=False)
     with pytest.raises(UsageError, match=r"GROQ_API_KEY, OPENAI_API_KEY"):
         run(SALES, question="Which region sells most?")
-    with pytest.raises(UsageError, match="only for a question"):
-        run(SALES, model="groq:x")
     with pytest.raises(UsageError, match="empty"):
         run(SALES, question=" ", model=ScriptedModel([]))
 
@@ -184,6 +184,79 @@ def test_question() -> None:
     model.assert_finished()
     failed = run("nowhere.csv", question="Which region sells most?", model=ScriptedModel([]))
     assert RunStatus.FAILED is failed.status
+
+
+REGIONS: dict[str, list[dict[str, Any]]] = {
+    "steps": [
+        {"id": "table", "tool": "load_data", "args": {"path": "{{inputs.path}}"}},
+        {"id": "regions", "tool": "group_summary", "args": {"data": "{{table.output}}", "by": ["region"],
+                                                            "columns": ["revenue"], "measures": ["sum"]}},
+        {"id": "picture", "tool": "draw_chart", "args": {"data": "{{table.output}}", "kind": "bar", "x": "region"}},
+    ]
+}  # fmt: skip
+
+
+def test_numbers_of_the_answer_are_traced() -> None:
+    """Each number of an answer has the step that gave it; one that no step gave is flagged, in page and document."""
+    model = ScriptedModel([json.dumps(REGIONS), "West has 118 of 400 orders, 54,620.03 in all, and 777 more."])
+    analysis = run(SALES, question="Which region sells most?", model=model)
+    traced = [(figure.text, figure.status, figure.step) for figure in analysis.figures]
+    assert [("118", "regions"), ("400", "table")] == [(text, step) for text, _, step in traced[:2]]
+    assert ("777", "untraced", None) == traced[-1]
+    assert "untraced" == analysis.to_dict()["figures"][-1]["status"]
+    page = render_report(analysis)
+    assert '<a href="#step-regions">regions</a>' in page
+    assert '<mark class="untraced" title="no step gave this number">777</mark>' in page
+    # the question's chart is one that the playbook drew too: the same drawing, shown in both places
+    assert (9, 8) == (page.count('<figure class="chart">'), len(analysis.drawings))
+
+
+def test_a_model_without_a_question() -> None:
+    """A model alone is asked to load, compute, find anomalies and sum up."""
+    model = ScriptedModel([json.dumps(REGIONS), "All is well."])
+    analysis = run(SALES, model=model, charts=0)
+    assert analysis.question is not None
+    assert "anomalies" in analysis.question
+    assert "All is well." == analysis.answer
+    assert "no model is configured" not in analysis.summary
+
+
+@pytest.mark.parametrize("allow_rows", [False, True])
+def test_rows_are_shown_only_when_allowed(tmp_path: Path, allow_rows: bool) -> None:
+    """The planner sees names, types and figures; cells of rows only with leave."""
+    (tmp_path / "t.csv").write_text("who,n\nSecretville,1\nOther,2\n")
+    model = ScriptedModel([json.dumps({"steps": REGIONS["steps"][:1]}), "Done."])
+    run(tmp_path / "t.csv", question="Who?", model=model, allow_rows=allow_rows, charts=0)
+    planner = "\n".join(message.text for message in model.requests[0].messages)
+    assert allow_rows == ("Secretville" in planner)
+
+
+@pytest.mark.parametrize("text", ["x\n", "x\n1\n", "x,y\na,b\nc,d\n", "x\n5\n5\n5\n", "x,y\n1,\n2,\n"])
+def test_playbook_on_small_tables(tmp_path: Path, text: str) -> None:
+    """Tables without numbers, with one column, one row or no row end well: what there is nothing of is left out."""
+    (tmp_path / "t.csv").write_text(text)
+    analysis = run(tmp_path / "t.csv")
+    if text != "x\n":  # a head without rows is refused, or is a table without rows; either way there is a page
+        analysis.raise_for_status()
+    assert "How each number was made" in render_report(analysis)
+
+
+ODD_TABLES = {
+    "columns that are never filled in the same row": "day,n,g\n"
+    + "2024-01-01,,\n" * 3
+    + "".join(f"2024-02-{day:02d},,\n,{day}.5,\n,,{'ab'[day % 2]}\n" for day in range(1, 29)),
+    "dates at the ends of the calendar": "day,n\n0001-01-01,1.5\n9999-12-31,2.5\n2024-01-01,3.5\n",
+    "numbers at the ends of the range": "a,b,c\n" + "".join(f"{n}e307,{n}e-300,{n}.5\n" for n in range(1, 15)),
+    "names that are SQL": '"a"";--","x\'y","{{b}}"\n' + "".join(f"{n},{n % 3},{n * 7 % 5}\n" for n in range(30)),
+}
+
+
+@pytest.mark.parametrize("name", ODD_TABLES)
+def test_playbook_on_odd_tables(tmp_path: Path, name: str) -> None:
+    """A chart that could not be drawn is not chosen, so that it fails no analysis."""
+    (tmp_path / "t.csv").write_text(ODD_TABLES[name])
+    analysis = run(tmp_path / "t.csv").raise_for_status()
+    assert len(analysis.tables[0].charts) == len(analysis.steps["chosen"].output["charts"])
 
 
 def test_no_file() -> None:

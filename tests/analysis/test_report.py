@@ -54,8 +54,8 @@ def page() -> str:
 def test_contents(page: str) -> None:
     """Findings come first, then tables, decisions, plan, timeline and the plan as JSON."""
     headings = [re.sub(r"<[^>]*>", "", heading) for heading in re.findall(r"<h[12].*?</h[12]>", page)]
-    findings = ["Key findings", "Anomalies", "Numbers", "Columns"]
-    assert ["sales.csv", *findings, "How the file was read", "How this was made"] == headings
+    findings = ["Key findings", "Charts", "Anomalies", "Numbers", "Columns", "How the file was read"]
+    assert ["sales.csv", *findings, "What each step gave", "How each number was made"] == headings
     text = Reader(page).text
     assert "row 58" in text
     assert text.index("The plan:") < text.index("The run:") < text.index('"load_data"')
@@ -110,7 +110,11 @@ def test_several_files(tmp_path: Path) -> None:
     """Several files have a section each and links to them."""
     (tmp_path / "a.csv").write_text("x\n1\n2\n")
     written = page_of(tmp_path / "a.csv", REPOSITORY / "examples" / "sales.csv")
-    assert ["#findings", "#file-1", "#file-2"] == re.findall(r'href="([^"]*)"', written)
+    links = re.findall(r'href="([^"]*)"', written)
+    assert ["#findings", "#file-1", "#file-2"] == links[:3]
+    ids = re.findall(r'\bid="([^"]*)"', written)
+    assert [] == [link for link in links if link.removeprefix("#") not in ids]
+    assert len(ids) == len(set(ids))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-BOUNDED = {"journal", "overhead", "makespan", "reading", "importing", "memory", "strategies", "streaming"}
+BOUNDED = {
+    *("journal", "journal_scale", "overhead", "makespan", "reading"),
+    *("importing", "memory", "strategies", "streaming"),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -36,6 +39,7 @@ def bench(name):
         "arguments",
         "many_runs",
         "journal",
+        "journal_scale",
         "strategies",
         "streaming",
     ],

@@ -136,6 +136,44 @@ def test_question(inside: Any) -> None:
     assert "no model is configured" not in ended.stdout
 
 
+def test_untraced_numbers_are_flagged(inside: Any) -> None:
+    """After the answer stands where its numbers come from, and which of them no step gave; the document has both."""
+    (inside.folder / "shop.csv").write_text(DATA)
+
+    def reply(request: ReceivedRequest) -> str:
+        return "Oslo has 61 rows, and 777 more." if request.texts[0].startswith(JOINER) else FIGURES
+
+    with ModelServer(reply) as server:
+        asked = ("analyse", "shop.csv", "--ask", "Which?", "--charts", "0", *MODEL, "--base-url", server.base_url)
+        ended, document = inside(*asked), inside(*asked, "--json").document
+    assert "Where the numbers come from\n  - sales: 61\n" in ended.stdout
+    assert "No step gave 777: check before use." in ended.stdout
+    assert [("61", "traced"), ("777", "untraced")] == [(f["text"], f["status"]) for f in document["figures"]]
+
+
+def test_model_without_a_question(inside: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """--model on the command line asks a model to describe the data; one from the environment does not."""
+    (inside.folder / "shop.csv").write_text(DATA)
+    with ModelServer(lambda request: "Fine." if request.texts[0].startswith(JOINER) else FIGURES) as server:
+        ended = inside("analyse", "shop.csv", "--charts", "0", *MODEL, "--base-url", server.base_url)
+        assert ended.stdout.startswith("Fine.\n")
+        assert 2 == len(server.requests)
+        monkeypatch.setenv("PLANLOOM_MODEL", "openai:test")
+        assert inside("analyse", "shop.csv", "--charts", "0").stdout.startswith("Summary\n")
+        assert 2 == len(server.requests)
+
+
+def test_markdown(inside: Any) -> None:
+    """`--format md` writes the report as Markdown, beside no HTML; `--charts 0` draws nothing."""
+    (inside.folder / "shop.csv").write_text(DATA)
+    ended = inside("analyse", "shop.csv", "--format", "md", "--charts", "0")
+    assert 0 == ended.code, ended.stderr
+    text = (inside.folder / "shop.report.md").read_text()
+    assert text.startswith("# shop.csv\n")
+    assert "## Charts" not in text
+    assert not (inside.folder / "shop.report.html").exists()
+
+
 def test_question_document(inside: Any) -> None:
     """`--json` is the run that answers the question, with the report."""
     (inside.folder / "shop.csv").write_text(DATA)

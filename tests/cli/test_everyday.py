@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from planloom.analysis import toolbox
 from planloom.cli import everyday
 from planloom.cli.everyday import everyday_toolbox
 from planloom.cli.tools import effects
@@ -16,7 +17,7 @@ from planloom.tools import Tool, ToolContext
 
 STANDARD = ["calculate", "select", "ask_model", "ask_person", "fetch_url"]
 STANDARD += ["read_file", "write_file"] if SUPPORTED else []
-ANALYSIS = ["load_data", "compute_stats", "find_anomalies", "generate_summary"]
+ANALYSIS = list(toolbox)
 
 
 def test_with_the_analysis(tmp_path: Path) -> None:
@@ -25,7 +26,7 @@ def test_with_the_analysis(tmp_path: Path) -> None:
     made = everyday_toolbox(tmp_path)
     assert [*STANDARD, *ANALYSIS] == list(made)
     assert len(made) == len(json.loads(json.dumps(made.describe())))
-    assert [True] * 4 == [made[name].may_start_early for name in ANALYSIS]
+    assert all(made[name].may_start_early for name in ANALYSIS)
 
 
 def test_without_the_analysis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

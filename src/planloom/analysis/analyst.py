@@ -7,17 +7,22 @@ asked behind that, by way of `question.py`.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import shutil
+import tempfile
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 from planloom.analysis.anomalies import Anomalies
-from planloom.analysis.playbook import plan_for
+from planloom.analysis.keepsakes import charts_in, with_drawings
+from planloom.analysis.playbook import USUAL_CHARTS, plan_for
 from planloom.analysis.statistics import Stats
 from planloom.analysis.summary import Summary
 from planloom.analysis.tables import Table
 from planloom.analysis.tools import toolbox
+from planloom.analysis.tracing import Figure
 from planloom.engine.execute import execute_plan
 from planloom.plan.model import Plan
 from planloom.plan.results import RunResult, StepResult
@@ -35,6 +40,16 @@ class TableAnalysis:
     stats: Stats | None
     anomalies: Anomalies | None
     summary: Summary | None
+    profile: Mapping[str, Any] | None = None
+    """What `profile_table` found."""
+    missing: Mapping[str, Any] | None = None
+    """What `count_missing` found."""
+    correlations: Mapping[str, Any] | None = None
+    """What `correlate` found; None also for a table with fewer than two numeric columns."""
+    charts: tuple[Mapping[str, Any], ...] = ()
+    """Handles of the charts that `draw_chart` drew; their drawings are in the analysis."""
+    suffix: str = ""
+    """What the ids of this file's steps end with, such as `_2`."""
 
     @property
     def name(self) -> str:
@@ -53,6 +68,10 @@ class Analysis:
     tables: tuple[TableAnalysis, ...]
     """One per file, in the order in which they were given."""
     question: str | None = None
+    drawings: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The charts as SVG, by their hash."""
+    figures: tuple[Figure, ...] = ()
+    """Every number of the answer to the question, with the step that it comes from, or none."""
 
     @property
     def run_id(self) -> str:
@@ -106,8 +125,9 @@ class Analysis:
         return self
 
     def to_dict(self) -> dict[str, Any]:
-        """The run as a JSON document, as `RunResult.to_dict` gives it."""
-        return self.result.to_dict()
+        """The run as a JSON document, as `RunResult.to_dict` gives it; with a question also the answer's `figures`."""
+        written = self.result.to_dict()
+        return written if self.question is None else written | {"figures": [f.to_dict() for f in self.figures]}
 
 
 async def analyse(
@@ -119,6 +139,8 @@ async def analyse(
     separator: str | None = None,
     encoding: str | None = None,
     header: bool | None = None,
+    charts: int = USUAL_CHARTS,
+    allow_rows: bool = False,
     on_event: Callable[..., Any] | None = None,
     on_step_complete: Callable[..., Any] | None = None,
     max_concurrency: int | None = None,
@@ -129,49 +151,58 @@ async def analyse(
     """Describe one or several files, find their anomalies, sum them up, and answer a question about them.
 
     Several files are analysed side by side, each in its own branch of the plan. `threshold` is in standard
-    deviations. `separator`, `encoding` and `header` override what the files show. The other options are those of
-    `execute_plan`. A model is asked only for a question: `model` (a name such as "groq:llama-3.3-70b-versatile" or a
-    `Model`, by default that of the first provider with a key), and it sees names, types and figures of columns, never
-    rows. The question is planned and answered in a run of its own, behind that of the playbook.
+    deviations. `separator`, `encoding` and `header` override what the files show. At most `charts` charts are drawn of
+    each file, 0 for none. The other options are those of `execute_plan`.
+
+    A model is asked only when a question or a `model` is given (a name such as "groq:llama-3.3-70b-versatile" or a
+    `Model`, by default that of the first provider with a key); without a question it is asked to describe the files. It
+    is shown names, types and figures of columns, and rows only with `allow_rows`. The question is planned and answered
+    in a run of its own, behind that of the playbook.
 
     Returns the `Analysis`, also of a run that failed (a missing file, say; then the question is not asked): look at
-    `.status`, or call `.raise_for_status()`. Raises `UsageError` for a question without a model and a model without a
-    question, `MissingExtraError` without DuckDB, and for a question what `Agent.run` raises.
+    `.status`, or call `.raise_for_status()`. Raises `UsageError` for a question without a model, `MissingExtraError`
+    without DuckDB, and for a question what `Agent.run` raises.
     """
+    worker: Any = None
     if question is not None or model is not None:
-        from planloom.analysis.question import check_question  # models and planning are needed for questions alone
+        from planloom.analysis.question import check_question, worker_of  # models are needed for questions alone
 
-        check_question(question, model)
+        question = check_question(question, model)
+        worker = worker_of(model)
     given = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
     names = [os.fspath(path) for path in given]
     asked = {"separator": separator, "encoding": encoding, "header": header}
     overrides = {name: value for name, value in asked.items() if value is not None}
-    plan = plan_for(names, threshold=threshold, overrides=overrides)
-    result = await execute_plan(
-        plan,
-        toolbox,
-        on_event=on_event,
-        on_step_complete=on_step_complete,
-        max_concurrency=max_concurrency,
-        workdir=workdir,
-        timeout_s=timeout_s,
-        on_blocked=on_blocked,
-    )
-    analysis = analysis_of(result)
-    if question is None or result.status is not RunStatus.SUCCEEDED:
-        return analysis
-    from planloom.analysis.question import ask_about
+    plan = plan_for(names, threshold=threshold, overrides=overrides, charts=charts)
+    options: dict[str, Any] = {
+        "on_event": on_event,
+        "on_step_complete": on_step_complete,
+        "max_concurrency": max_concurrency,
+        "timeout_s": timeout_s,
+        "on_blocked": on_blocked,
+    }
+    with _run_folder(workdir) as folder:
+        result = await execute_plan(plan, toolbox, **options, workdir=folder, worker_model=worker)
+        analysis = with_drawings(analysis_of(result), folder)
+        if question is None or result.status is not RunStatus.SUCCEEDED:
+            return analysis
+        from planloom.analysis.question import ask_about
 
-    options: dict[str, Any] = {"on_event": on_event, "on_step_complete": on_step_complete, "timeout_s": timeout_s}
-    return await ask_about(
-        analysis,
-        question,
-        model=model,
-        max_concurrency=max_concurrency,
-        **options,
-        workdir=workdir,
-        on_blocked=on_blocked,
-    )
+        options["workdir"] = folder
+        return await ask_about(analysis, question, model=model, allow_rows=allow_rows, **options)
+
+
+@contextmanager
+def _run_folder(given: PathLike | None) -> Generator[Path]:
+    """The folder of the run: the one that was given, else a temporary one, for charts must outlive the run."""
+    if given is not None:
+        yield Path(given)
+        return
+    own = tempfile.mkdtemp(prefix="planloom-")
+    try:
+        yield Path(own)
+    finally:
+        shutil.rmtree(own, ignore_errors=True)
 
 
 def analysis_of(result: RunResult) -> Analysis:
@@ -189,6 +220,11 @@ def analysis_of(result: RunResult) -> Analysis:
                 stats=cast("Stats | None", _output(result, f"stats{suffix}")),
                 anomalies=cast("Anomalies | None", _output(result, f"anomalies{suffix}")),
                 summary=cast("Summary | None", _output(result, f"summary{suffix}")),
+                profile=_output(result, f"profile{suffix}"),
+                missing=_output(result, f"missing{suffix}"),
+                correlations=_output(result, f"correlations{suffix}"),
+                charts=tuple(charts_in(_output(result, f"charts{suffix}"))),
+                suffix=suffix,
             )
         )
     return Analysis(result, tuple(found))

@@ -44,16 +44,20 @@ class QueryResult(TypedDict):
 
 
 def query_tables(
-    sql: str, tables: Mapping[str, Table], folder: Path, limit: int, cancelled: Callable[[], bool]
+    sql: str,
+    tables: Mapping[str, Table],
+    folder: Path,
+    limit: int,
+    cancelled: Callable[[], bool],
+    values: Mapping[str, Any] | None = None,
 ) -> QueryResult:
-    """Run one SELECT on `tables` and show at most `limit` rows. Raises `DataError`."""
-    if not tables:
-        raise DataError('the query has no table\nhint: give `data`, or `tables` such as {"sales": {{load.output}}}')
+    """Run one SELECT on `tables` (none if it only computes) and show at most `limit` rows. Raises `DataError`."""
     if not 0 <= limit <= MAX_ROWS:
         raise DataError(f"`limit` is {limit}; 0 to {MAX_ROWS:,} rows can be shown\nhint: `table` holds all of them")
     names = list(dict.fromkeys(table["name"] for table in tables.values()))
     decisions = joined_decisions(tables.values(), f"Result of the query: {shortened(sql)}")
-    table = run_select(sql, tables, folder, name=", ".join(names), decisions=decisions, cancelled=cancelled)
+    name = ", ".join(names) or "query"
+    table = run_select(sql, tables, folder, name=name, decisions=decisions, values=values, cancelled=cancelled)
     with open_database(folder) as database:
         rows, cut = shown_rows(database, table_path(table, folder), limit)
     return {

@@ -7,30 +7,39 @@ data (names, values, errors) is escaped by the template; only the drawings and t
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache
-from importlib import resources
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, cast
 
 from planloom.analysis.analyst import Analysis, TableAnalysis, analysis_of
 from planloom.analysis.anomalies import Anomalies, Extreme
 from planloom.analysis.charts import box_plot, share_bar
+from planloom.analysis.charts_choice import MIN_STRENGTH, telling_columns
+from planloom.analysis.rendering import Block, blocks_of, chart_block, compact, methods_in
+from planloom.analysis.report_answer import Paragraph, paragraphs_of
+from planloom.analysis.report_parts import environment
 from planloom.analysis.statistics import ColumnStats, Methods, Stats
-from planloom.analysis.wording import count, number, share
+from planloom.analysis.tracing import Figure, untraced
+from planloom.analysis.wording import count, number, quoted, share
 from planloom.drawing import plan_svg, timeline_svg
-from planloom.errors import MissingExtraError
+from planloom.drawing.words import clean
 from planloom.plan.issues import split_hint
-from planloom.plan.results import RunResult
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
+from planloom.plan.results import RunResult, StepResult
 
 COLUMNS_SHOWN: Final = 300
 """Rows of one table in the page; the rest is counted, and is in the JSON of the run."""
 VALUE_CHARACTERS: Final = 60
-ANSWER_CHARACTERS: Final = 20_000
+TITLE_CHARACTERS: Final = 200
+REMARKS_SHOWN: Final = 6
+"""Findings of the profile that stand at the top; all are below."""
+PAIRS_TOLD: Final = 3
+STEPS_SHOWN: Final = 1_000
+ARGUMENT_CHARACTERS: Final = 600
+METHOD_CHARACTERS: Final = 1_200
+TOLD_TOOLS: Final = frozenset(
+    ("load_data", "compute_stats", "find_anomalies", "generate_summary", "choose_charts", "draw_chart", "report")
+)
+"""Tools whose outputs have a place of their own in the page, or nothing to show; others are shown as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,47 +80,135 @@ class Section:
     hidden_columns: int
     methods: Methods | None
     decisions: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
+    """What else is worth knowing, a sentence each."""
+    charts: tuple[Block, ...] = ()
+    steps: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The ids of the steps that the figures come from, by part."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The output of one step that has no place of its own in the page."""
+
+    step: str
+    heading: str
+    tool: str
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """How the figures of one step were made: what was called with what, and in the tool's words how it computed."""
+
+    step: str
+    description: str
+    tool: str
+    args: str
+    method: str
+    status: str
+    took: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Everything a report says, whatever it is written in."""
+
+    title: str
+    run: Mapping[str, str]
+    problems: tuple[Mapping[str, str], ...]
+    question: str | None
+    answer: tuple[Paragraph, ...]
+    untraced: tuple[Figure, ...]
+    drawn: tuple[Block, ...]
+    """Charts of the answer to the question."""
+    sections: tuple[Section, ...]
+    results: tuple[Result, ...]
+    origins: tuple[Origin, ...]
+    plan_json: str
 
 
 def render_report(analysis: Analysis | RunResult, *, title: str | None = None) -> str:
     """Return the analysis as a self-contained HTML page.
 
-    Takes what `analyse` returns, or the `RunResult` of a run of its playbook. A run that failed gives a page too,
-    with the reasons on top. Raises `MissingExtraError` without Jinja.
+    Takes what `analyse` returns, or the `RunResult` of a run of its playbook (then without the drawings of charts,
+    which stand in the run's folder). A run that failed gives a page too, with the reasons on top. Raises
+    `MissingExtraError` without Jinja.
     """
     if isinstance(analysis, RunResult):
         analysis = analysis_of(analysis)
     result = analysis.result
-    sections = [section_of(table) for table in analysis.tables]
-    names = [table.name for table in analysis.tables]
-    heading = title or (names[0] if len(names) == 1 else count(len(names), "file"))
     statuses = {step_id: step.status.value for step_id, step in result.steps.items()}
-    page = _environment().get_template("report.html.j2")
+    page = environment().get_template("report.html.j2")
     return page.render(
-        title=heading,
-        run=_run_facts(result),
-        problems=_problems(result),
-        question=analysis.question,
-        answer=_answer_text(analysis),
-        sections=sections,
+        page=page_of(analysis, title=title),
         plan_svg=plan_svg(result.plan, statuses),
         timeline_svg=timeline_svg(result),
+    )
+
+
+def page_of(analysis: Analysis, *, title: str | None = None) -> Page:
+    """What the report of an analysis says, as plain text and numbers."""
+    result = analysis.result
+    names = [table.name for table in analysis.tables]
+    heading = title or (names[0] if len(names) == 1 else count(len(names), "file") if names else result.plan.goal)
+    tools = {step.id: (step.tool, step.description) for step in result.plan.steps}
+    results: list[Result] = []
+    drawn: list[Block] = []
+    for step_id, step in result.steps.items():
+        tool, description = tools.get(step_id, ("", step_id))
+        blocks = blocks_of(step.output, analysis.drawings.get) if step.is_success and step.output is not None else []
+        if analysis.question is not None:
+            drawn += [block for block in blocks if block.kind == "chart"]
+            blocks = [block for block in blocks if block.kind != "chart"]
+        if blocks and (tool not in TOLD_TOOLS or (analysis.question is not None and tool == "generate_summary")):
+            results.append(Result(step_id, clean(description), tool, tuple(blocks)))
+    return Page(
+        title=clean(heading, TITLE_CHARACTERS),
+        run=_run_facts(analysis),
+        problems=tuple(_problems(result)),
+        question=analysis.question,
+        answer=() if analysis.question is None else paragraphs_of(result.to_dict()["answer"], analysis.figures),
+        untraced=tuple(untraced(list(analysis.figures))),
+        drawn=tuple(drawn),
+        sections=tuple(section_of(table, analysis.drawings) for table in analysis.tables),
+        results=tuple(results),
+        origins=tuple(_origins(result)),
         plan_json=json.dumps(result.plan.to_dict(), indent=2, ensure_ascii=False),
     )
 
 
-def _answer_text(analysis: Analysis) -> list[str]:
-    """The paragraphs of the answer to the question, if there is one."""
-    if analysis.question is None or analysis.answer is None:
-        return []
-    answer: Any = analysis.result.to_dict()["answer"]
-    text = answer if isinstance(answer, str) else json.dumps(answer, indent=2, ensure_ascii=False)
-    cut = text if len(text) <= ANSWER_CHARACTERS else f"{text[:ANSWER_CHARACTERS]}… (cut; the JSON of the run has all)"
-    return [paragraph.strip() for paragraph in re.split(r"\n\s*\n", cut) if paragraph.strip()]
+def _origins(result: RunResult) -> list[Origin]:
+    plan = {step.id: step for step in result.plan.steps}
+    origins: list[Origin] = []
+    for step_id, step in list(result.steps.items())[:STEPS_SHOWN]:
+        planned = plan.get(step_id)
+        each = (
+            f" for each of {clean(compact(planned.for_each), 200)}" if planned and planned.for_each is not None else ""
+        )
+        args = {} if planned is None else planned.args
+        origins.append(
+            Origin(
+                step=step_id,
+                description=clean(step_id if planned is None else planned.description),
+                tool="" if planned is None else clean(planned.tool),
+                args=clean(", ".join(f"{key} = {compact(value)}" for key, value in args.items()), ARGUMENT_CHARACTERS)
+                + each,
+                method=clean("; ".join(methods_in(step.output)), METHOD_CHARACTERS) if step.is_success else "",
+                status=step.status.value,
+                took=_took(step),
+            )
+        )
+    return origins
 
 
-def section_of(table: TableAnalysis) -> Section:
+def _took(step: StepResult) -> str:
+    return "" if step.started_s is None else f"{step.latency_ms:,.0f} ms"
+
+
+def section_of(table: TableAnalysis, drawings: Mapping[str, str] | None = None) -> Section:
     """What the page shows about one file; parts whose step did not succeed are empty."""
+    known: Mapping[str, str] = {} if drawings is None else drawings
     stats, anomalies = table.stats, table.anomalies
     numeric = () if stats is None else _numeric_rows(stats, anomalies)
     columns = () if stats is None else tuple(_column_row(n, c, stats["rows"]) for n, c in stats["columns"].items())
@@ -127,7 +224,32 @@ def section_of(table: TableAnalysis) -> Section:
         hidden_columns=max(0, len(columns) - COLUMNS_SHOWN),
         methods=None if stats is None else stats["methods"],
         decisions=() if table.table is None else tuple(table.table["decisions"]),
+        remarks=tuple(_remarks(table)),
+        charts=tuple(chart_block(chart, known.get) for chart in table.charts),
+        steps={part: f"{part}{table.suffix}" for part in ("load", "stats", "anomalies", "profile", "correlations")},
     )
+
+
+def _remarks(table: TableAnalysis) -> list[str]:
+    """What the profile and the correlations found, the strongest pairs of columns first."""
+    remarks: list[str] = []
+    told = set(telling_columns(table.stats)) if table.stats is not None else set[str]()
+    pairs = cast("list[dict[str, Any]]", (table.correlations or {}).get("pairs") or [])
+    for pair in pairs:
+        r, p = pair.get("r"), pair.get("p_value")
+        if r is None or abs(r) < MIN_STRENGTH or len(remarks) == PAIRS_TOLD:
+            break
+        if {pair["a"], pair["b"]} <= told:
+            way = "rise together" if r > 0 else "go opposite ways"
+            chance = "" if p is None else f", p {'< 0.001' if p < 0.001 else f'= {number(p)}'}"
+            remarks.append(
+                f"{quoted(pair['a'])} and {quoted(pair['b'])} {way} (Pearson's r = {r:.2f}{chance}, n = {pair['n']:,})."
+            )
+    findings = cast("list[str]", (table.profile or {}).get("findings") or [])
+    found = [f"{text.rstrip('.')}." for text in findings]
+    more = len(found) - REMARKS_SHOWN
+    rest = [f"… and {count(more, 'more finding')} of the profile."] if more > 0 else []
+    return remarks + found[:REMARKS_SHOWN] + rest
 
 
 def _tiles(stats: Stats, anomalies: Anomalies | None) -> tuple[Tile, ...]:
@@ -222,12 +344,16 @@ def _shortened(text: str) -> str:
     return line if len(line) <= VALUE_CHARACTERS else f"{line[: VALUE_CHARACTERS - 1]}…"
 
 
-def _run_facts(result: RunResult) -> dict[str, str]:
+def _run_facts(analysis: Analysis) -> dict[str, str]:
+    result = analysis.result
     seconds = result.duration_ms / 1000
     return {
         "id": result.run_id,
         "status": result.status.value,
         "goal": result.plan.goal,
+        "how": "A saved plan ran without a model."
+        if analysis.question is None
+        else (f"A model planned this, and wrote the answer ({count(result.usage.model_calls, 'call')} of models)."),
         "started": "" if result.started_at is None else result.started_at.strftime("%d %B %Y, %H:%M %Z").strip(" ,"),
         "duration": f"{seconds:.1f} s" if seconds >= 1 else f"{result.duration_ms:.0f} ms",
         "steps": count(len(result.steps), "step"),
@@ -245,29 +371,3 @@ def _problems(result: RunResult) -> list[dict[str, str]]:
     if result.error is not None:
         problems.append({"step": "", "status": "failed", "reason": result.error.message, "hint": ""})
     return problems
-
-
-def split_code(text: str) -> list[tuple[bool, str]]:
-    """Cut a sentence at its backticks: (is a name, piece) in turn, so that names can be set apart."""
-    pieces: Sequence[str] = re.split(r"`([^`]*)`", text)
-    return [(position % 2 == 1, piece) for position, piece in enumerate(pieces) if piece]
-
-
-@cache
-def _environment() -> Environment:
-    """Jinja is an extra; every template escapes everything it is given."""
-    try:
-        from jinja2 import Environment, FunctionLoader, StrictUndefined
-    except ImportError as error:
-        raise MissingExtraError("analysis", "writing a report") from error
-
-    folder = resources.files("planloom.analysis").joinpath("templates")
-
-    def load(name: str) -> str:
-        return folder.joinpath(name).read_text(encoding="utf-8")
-
-    environment = Environment(
-        loader=FunctionLoader(load), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters.update(split_code=split_code)  # pyright: ignore[reportUnknownMemberType]
-    return environment

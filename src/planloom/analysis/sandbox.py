@@ -18,6 +18,7 @@ It costs about 0.2 s a query.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -42,6 +43,9 @@ TIME_LIMIT_S: Final = 300.0
 GRACE_S: Final = 5.0
 MAX_SQL_CHARACTERS: Final = 100_000
 MAX_TABLES: Final = 20
+MAX_VALUES: Final = 100
+MAX_VALUE_CHARACTERS: Final = 1_000_000
+"""Of all values of a query, as JSON."""
 MAX_DEPTH: Final = 200
 """Brackets within brackets; deeper text is refused before a parser sees it."""
 ANSWER_CHARACTERS: Final = 2_000
@@ -58,6 +62,7 @@ def run_select(
     name: str,
     decisions: Sequence[str],
     expressions: Mapping[str, str] | None = None,
+    values: Mapping[str, Any] | None = None,
     argument: str = "sql",
     cancelled: Callable[[], bool] = never,
     time_limit_s: float = TIME_LIMIT_S,
@@ -65,12 +70,14 @@ def run_select(
     """Run one SELECT on `tables` (by the names it uses) and keep what it gives as a table of this run.
 
     `expressions` are the parts of `sql` that were written by somebody else, by argument: each must be one expression.
+    `values` are plain JSON and stand in `sql` as `$name`: bound by DuckDB, never written into the text.
     Raises `DataError`: not one SELECT, something that is not allowed, a mistake in the SQL, too long, too much.
     """
     if find_spec("duckdb") is None:
         raise MissingExtraError("analysis", "queries")
     written = {argument: sql} if expressions is None else expressions
     _check_text(written)
+    _check_values(values or {})
     paths = _paths(tables, folder)
     folder = folder.resolve()
     scratch = Path(tempfile.mkdtemp(prefix="query-", dir=folder))
@@ -79,6 +86,7 @@ def run_select(
         request = {
             "tables": linked,
             "sql": sql,
+            "values": dict(values or {}),
             "expressions": [] if expressions is None else list(expressions.values()),
             "output": "result.parquet",
             "spill": "spill",
@@ -116,6 +124,23 @@ def _check_text(written: Mapping[str, str]) -> None:
             deepest = max(deepest, depth)
         if deepest > MAX_DEPTH:
             raise DataError(f"`{argument}` is nested too deeply: {deepest:,} brackets within brackets")
+
+
+def _check_values(values: Mapping[str, Any]) -> None:
+    """Refuse values that cannot be bound: too many, too large, or by a name that SQL cannot hold."""
+    if len(values) > MAX_VALUES:
+        raise DataError(f"`values` has {len(values)} entries; at most {MAX_VALUES} are taken\nhint: give a list as one")
+    for name in values:
+        if _NAME.fullmatch(name) is None:
+            raise DataError(f"`values`: {name!r} cannot stand as $name in SQL\nhint: use letters, digits, underscores")
+    if len({name.lower() for name in values}) < len(values):
+        raise DataError("two `values` have the same name; letter case makes no difference in SQL")
+    size = len(json.dumps(dict(values)))
+    if size > MAX_VALUE_CHARACTERS:
+        raise DataError(
+            f"`values` has {size:,} characters; at most {MAX_VALUE_CHARACTERS:,} are taken\n"
+            "hint: a table goes into `data` or `tables`"
+        )
 
 
 def _paths(tables: Mapping[str, Table], folder: Path) -> dict[str, Path]:

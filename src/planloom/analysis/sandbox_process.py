@@ -29,7 +29,7 @@ OTHER_PARTS = {
 }  # fmt: skip
 EXPRESSIONS = {
     "FUNCTION", "COLUMN_REF", "CONSTANT", "COMPARISON", "STAR", "WINDOW", "SUBQUERY", "OPERATOR", "CAST", "TYPE",
-    "POSITIONAL_REFERENCE", "CONJUNCTION", "CASE", "BETWEEN", "COLLATE", "LAMBDA", "LAMBDA_REF",
+    "POSITIONAL_REFERENCE", "CONJUNCTION", "CASE", "BETWEEN", "COLLATE", "LAMBDA", "LAMBDA_REF", "PARAMETER",
 }  # fmt: skip
 TABLE_FUNCTIONS = {"range", "generate_series", "unnest", "json_each", "json_tree"}
 FORBIDDEN_FUNCTIONS = {
@@ -55,8 +55,11 @@ class RefusedError(Exception):
     """The text asks for something that does not run here."""
 
 
-def check(connection: Any, text: str, tables: set[str]) -> str:
-    """The one SELECT in `text`, without a semicolon at its end. Raises `RefusedError`, or DuckDB's own error."""
+def check(connection: Any, text: str, tables: set[str], values: Any = ()) -> str:
+    """The one SELECT in `text`, without a semicolon at its end; `values` are the names that may stand as `$name`.
+
+    Raises `RefusedError`, or DuckDB's own error.
+    """
     statements = connection.extract_statements(text)
     if not statements:
         raise RefusedError("there is no statement in it\nhint: write one SELECT")
@@ -74,8 +77,7 @@ def check(connection: Any, text: str, tables: set[str]) -> str:
     if len(tree["statements"]) != 1:
         raise RefusedError("it has more than one statement")
     check_tree(tree["statements"][0]["node"], tables)
-    if tree["statements"][0].get("named_param_map"):
-        raise RefusedError("it has a parameter such as ? or $1, which has no value here\nhint: write the value itself")
+    check_values(tree["statements"], values)
     return without_end(connection, text, found)
 
 
@@ -124,13 +126,24 @@ def new_names(part: dict[str, Any]) -> set[str]:
     return {name.lower() for name in names if name}
 
 
+def check_values(tree: Any, values: Any) -> None:
+    """Raise `RefusedError` unless every `$name` in the tree is one of `values`."""
+    for name in sorted(used_values(tree) - {name.lower() for name in values}):
+        hint = f"the values are {listed(set(values))}" if values else "write the value itself"
+        raise RefusedError(f"`{'?' if name.isdigit() else '$' + name}` has no value here\nhint: {hint}")
+
+
+def used_values(tree: Any) -> set[str]:
+    """The names, in small letters, that stand as `$name` in a tree."""
+    return {str(part["identifier"]).lower() for part in every_part(tree) if part.get("class") == "PARAMETER"}
+
+
 def check_part(part: dict[str, Any], known: set[str], tables: set[str]) -> None:
     """Raise `RefusedError` unless one object of the tree is harmless."""
     kind, family = part.get("type"), part.get("class")
     if family is not None:
         if family not in EXPRESSIONS:
-            words = "a parameter such as ? or $1" if family == "PARAMETER" else f"an expression of kind {family}"
-            raise RefusedError(f"{words} does not run here")
+            raise RefusedError(f"an expression of kind {family} does not run here")
     elif isinstance(kind, str) and kind not in QUERY_NODES | TABLE_PARTS | OTHER_PARTS:
         raise RefusedError(WRITES.format(kind.removesuffix("_QUERY_NODE").removesuffix("_NODE")))
     if isinstance(part.get("function_name"), str):
@@ -209,7 +222,8 @@ def run(connection: Any, request: dict[str, Any]) -> dict[str, Any]:
         connection.execute("SET lock_configuration = true")
         for expression in request["expressions"]:
             check_expression(connection, expression, tables)
-        return write(connection, check(connection, request["sql"], tables), tables, request["output"])
+        values = request["values"]
+        return write(connection, check(connection, request["sql"], tables, values), tables, values, request["output"])
     except RefusedError as refusal:
         return {"problem": "refused", "message": str(refusal)}
     except duckdb.InterruptException:
@@ -239,11 +253,15 @@ def settings(request: dict[str, Any]) -> list[str]:
     ]
 
 
-def write(connection: Any, select: str, tables: set[str], output: str) -> dict[str, Any]:
+def write(
+    connection: Any, select: str, tables: set[str], values: dict[str, Any], output: str
+) -> dict[str, Any]:
     """Run the checked SELECT into a Parquet file. Its columns get types that a table of a run may have."""
     inner = f"SELECT * FROM (\n{select}\n) AS result"
-    check(connection, inner, tables)  # what is run is the text in brackets, so that is what must be harmless
-    columns = [(str(row[0]), str(row[1])) for row in connection.execute(f"DESCRIBE {inner}").fetchall()]
+    check(connection, inner, tables, values)  # what is run is the text in brackets, so that is what must be harmless
+    used = used_values(json.loads(serialised(connection, inner)))
+    given = {name: value for name, value in values.items() if name.lower() in used}
+    columns = [(str(row[0]), str(row[1])) for row in connection.execute(f"DESCRIBE {inner}", given).fetchall()]
     if len(columns) > MAX_COLUMNS:
         raise RefusedError(f"the result has {len(columns):,} columns; at most {MAX_COLUMNS:,} are possible")
     source = f"(\n{select}\n) AS result"
@@ -251,7 +269,8 @@ def write(connection: Any, select: str, tables: set[str], output: str) -> dict[s
     small: set[str] = set()
     if huge:
         # sums of whole numbers have 128 bits, which Parquet has not; they are looked at before they are narrowed
-        connection.execute(f"CREATE TEMP TABLE kept_result AS {inner}")
+        connection.execute(f"CREATE TEMP TABLE kept_result AS {inner}", given)
+        given = {}
         source = "kept_result"
         fits = ", ".join(f"bool_and(TRY_CAST({q} AS BIGINT) IS NOT NULL OR {q} IS NULL)" for q in map(identifier, huge))
         small = {
@@ -264,7 +283,7 @@ def write(connection: Any, select: str, tables: set[str], output: str) -> dict[s
     statements = connection.extract_statements(copy)
     if len(statements) != 1 or not str(statements[0].type).endswith("COPY"):
         raise RefusedError("it is not one SELECT")
-    connection.execute(copy)
+    connection.execute(copy, given)
     return {"problem": None}
 
 

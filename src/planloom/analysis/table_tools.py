@@ -38,18 +38,21 @@ def query(
     context: ToolContext,
     data: Table | None = None,
     tables: dict[str, Table] | None = None,
+    values: dict[str, Any] | None = None,
     limit: Annotated[int, Field(ge=0, le=MAX_ROWS)] = 1000,
 ) -> QueryResult:
-    """Run one SELECT (DuckDB SQL) on the table `data`, or on named `tables`: select, sort, group, window.
+    """Run one SELECT (DuckDB SQL) on the table `data`, on named `tables`, or on figures of other steps alone.
 
-    Quote names with blanks: "Happiness Score". Take a cell with `{{q.output.rows[0].mean_fare}}`, a column with
-    `{{q.output.rows[*].x}}`, the whole result as a table with `{{q.output.table}}`.
+    Quote names with blanks: "Happiness Score". To round or judge figures: SELECT round($r, 2) AS r, CASE WHEN
+    $p < 0.05 THEN 'yes' ELSE 'no' END AS related. Cell: `{{q.output.rows[0].r}}`; column: `{{q.output.rows[*].r}}`;
+    all of it as a table: `{{q.output.table}}`.
 
     Args:
-        sql: One SELECT, such as SELECT town, avg(x) AS m FROM data GROUP BY town.
+        sql: One SELECT.
         context: Filled in by the engine.
-        data: A table, called `data` in the SQL.
-        tables: More tables by the names that the SQL uses.
+        data: Called `data` in the SQL.
+        tables: By the names that the SQL uses.
+        values: What $name stands for, such as {"p": "{{c.output.pairs[0].p_value}}"}.
         limit: Most rows to show in `rows`.
     """
     named = dict(tables or {})
@@ -57,7 +60,7 @@ def query(
         if any(name.lower() == "data" for name in named):
             raise DataError("`tables` has a table `data` and there is `data` too\nhint: give it another name")
         named["data"] = data
-    return query_tables(sql, named, context.workdir, limit, lambda: context.cancelled)
+    return query_tables(sql, named, context.workdir, limit, lambda: context.cancelled, values)
 
 
 @tool(read_only=True, calls_model=False, retries=0, timeout_s=TIMEOUT_S)

@@ -12,8 +12,11 @@ from pydantic import Field
 
 from planloom.analysis.anomalies import DEFAULT_THRESHOLD, Anomalies, detect_anomalies
 from planloom.analysis.loading import ReadOptions, load_table
+from planloom.analysis.output_tools import OUTPUT_TOOLS
+from planloom.analysis.statistical_tools import STATISTICAL_TOOLS
 from planloom.analysis.statistics import Stats, describe_table
 from planloom.analysis.summary import Summary, summarise
+from planloom.analysis.table_tools import TABLE_TOOLS
 from planloom.analysis.tables import Table
 from planloom.tools import Toolbox, ToolContext, tool
 
@@ -28,36 +31,34 @@ def load_data(
     separator: str | None = None,
     encoding: str | None = None,
     header: bool | None = None,
+    sheet: str | None = None,
 ) -> Table:
-    """Read a CSV, TSV or Parquet file (also .csv.gz) as a table that the other tools take as `data`.
+    """Read a CSV, TSV, JSON, Excel or Parquet file (gzip and zip too) as a table that other tools take as `data`.
 
-    Separator, encoding, header and the type of every column are found out from the file; `decisions` says how,
-    and what was done about rows or cells that do not fit. Leave the overrides out unless a decision was wrong.
-    The output is a handle (columns, number of rows, an opaque hash), never the rows themselves: pass it on
-    whole, as `{{load.output}}`.
+    Separator, encoding, header and types are found out; `decisions` says how. The output is a handle, never the rows:
+    pass it on whole, as `{{load.output}}`.
 
     Args:
         context: Filled in by the engine.
-        path: The file. One file, never a pattern or an address.
-        separator: One character, or `comma`, `semicolon`, `tab`, `pipe`. Found out if left out.
-        encoding: Such as `utf-8` or `cp1252`. Found out if left out.
-        header: Whether the first line names the columns. Found out if left out.
+        path: One file, never a pattern or an address.
+        separator: One character; only if the one found was wrong.
+        encoding: Such as `cp1252`; likewise.
+        header: Whether the first line names the columns; likewise.
+        sheet: Of a workbook; the first that holds anything if left out.
     """
-    options = ReadOptions(separator, encoding, header)
+    options = ReadOptions(separator, encoding, header, sheet)
     return load_table(path, context.workdir, options, context.report)
 
 
 @tool(read_only=True, calls_model=False, retries=0, timeout_s=TIMEOUT_S)
 def compute_stats(data: Table, context: ToolContext) -> Stats:
-    """Describe every column of a table.
+    """Describe every column of a table; `numeric` has the figures of numeric ones (std with ddof 1).
 
-    `columns` has, for each column by name: its type, count, missing and distinct values, the most common text,
-    the first and last date. `numeric` has, for each numeric column by name: count, mean, std (of a sample,
-    ddof = 1), min, q25, median, q75, max (quartiles interpolated linearly). Take one figure with
-    `{{stats.output.numeric["price"].mean}}`.
+
+    `{{stats.output.numeric["price"].mean}}`
 
     Args:
-        data: The output of load_data.
+        data: A table.
         context: Filled in by the engine.
     """
     return describe_table(data, context.workdir)
@@ -71,13 +72,12 @@ def find_anomalies(
 ) -> Anomalies:
     """Find values that lie far from the mean of their column: |x - mean| > threshold * standard deviation.
 
-    `columns` has every numeric column by name with the number of anomalies, their share, the mean and deviation
-    used, and up to five of the values with their row numbers, the most extreme first.
+    Up to five values per column, the most extreme first. find_outliers has other methods.
 
     Args:
-        data: The output of load_data.
+        data: A table.
         context: Filled in by the engine.
-        threshold: How many standard deviations count as far; 3 is usual.
+        threshold: In standard deviations.
     """
     return detect_anomalies(data, context.workdir, threshold)
 
@@ -87,12 +87,14 @@ def generate_summary(stats: Stats, anomalies: Anomalies, context: ToolContext) -
     """Sum up a table in exactly three sentences: what it is, what its numbers are like, what stands out.
 
     Args:
-        stats: The output of compute_stats.
-        anomalies: The output of find_anomalies for the same table.
+        stats: Of compute_stats.
+        anomalies: Of find_anomalies for the same table.
         context: Filled in by the engine.
     """
     return summarise(stats, anomalies, has_model=context.worker_model is not None)
 
 
-toolbox: Final = Toolbox([load_data, compute_stats, find_anomalies, generate_summary])
-"""The four tools of the data analyst."""
+toolbox: Final = Toolbox(
+    [load_data, compute_stats, find_anomalies, generate_summary, *STATISTICAL_TOOLS, *TABLE_TOOLS, *OUTPUT_TOOLS]
+)
+"""The tools of the data analyst."""

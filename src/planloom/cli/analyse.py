@@ -16,6 +16,10 @@ from planloom.cli.terminal import Terminal, check_writable
 from planloom.errors import MissingExtraError, UsageError
 
 REPORT_SUFFIX: Final = ".report.html"
+MARKDOWN_SUFFIX: Final = ".report.md"
+MAX_CHARTS: Final = 20
+USUAL_CHARTS: Final = 8
+ON_THE_COMMAND_LINE: Final = 3
 REPORT_OF_MANY: Final = "analysis"
 COMPRESSED: Final = (".gz", ".zst", ".bz2")
 
@@ -24,6 +28,7 @@ Examples:
   planloom analyse sales.csv
   planloom analyse 2023.csv 2024.csv --output years.html
   planloom analyse sales.csv --ask "Which region sells most?"
+  planloom analyse sales.csv --format md --charts 0
   planloom analyse sales.parquet --json > result.json
 """
 
@@ -34,7 +39,10 @@ Examples:
     "--ask",
     cls=Setting,
     metavar="QUESTION",
-    help="Answer a question about the data. Needs a model, which sees names, types and figures, never rows.",
+    help="Answer a question about the data. Needs a model, which plans from names, types and figures, without rows.",
+)
+@click.option(
+    "--allow-rows", cls=Setting, is_flag=True, help="Show the model that plans the first rows of each file too."
 )
 @options.models_options
 @options.budget_options
@@ -45,7 +53,23 @@ Examples:
     cls=Setting,
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Where the HTML report goes. Default: the data file's name with .report.html, in this folder.",
+    help="Where the report goes. Default: the data file's name with .report.html or .report.md, in this folder.",
+)
+@click.option(
+    "--format",
+    cls=Setting,
+    type=click.Choice(["html", "md"]),
+    default="html",
+    help="What the report is written in: one HTML page, or Markdown without the drawings. Default: html.",
+)
+@click.option(
+    "--charts",
+    cls=Setting,
+    type=click.IntRange(0, MAX_CHARTS),
+    default=USUAL_CHARTS,
+    show_default=True,
+    metavar="N",
+    help="At most so many charts of each file, 0 for none.",
 )
 @options.concurrency_option
 @options.timeout_option
@@ -55,15 +79,18 @@ def analyse(
     context: click.Context,
     files: tuple[str, ...],
     ask: str | None,
+    allow_rows: bool,
     output: Path | None,
+    format: str,
+    charts: int,
     max_concurrency: int | None,
     timeout: float | None,
     **_flags: object,
 ) -> int:
     """Find what is in CSV, TSV and Parquet files, and what is odd about it. Needs no key and no network.
 
-    Only a question (--ask) takes a model. What is found goes to stdout as tables, and into a report, one HTML file
-    that needs nothing else.
+    A model is asked only for a question (--ask), or when --model is given here: then, without a question, it describes
+    the data. What is found goes to stdout as tables, and into a report, one file that needs nothing else.
     """
     mode = options.mode_of(context)
     time_limit_s = check_time_limit(timeout)
@@ -73,26 +100,41 @@ def analyse(
         raise MissingExtraError("analysis", "`planloom analyse`")
     for name in files:
         check_data_file(name)
-    report = _report_path(files, output)
+    report = _report_path(files, output, MARKDOWN_SUFFIX if format == "md" else REPORT_SUFFIX)
     question: Question | None = None
-    if ask is not None:
+    if ask is not None or options.rank_of(context, "model") == ON_THE_COMMAND_LINE:
         from planloom.cli.model_options import budget_of, chosen_models  # models are for questions alone
 
-        question = Question(ask, chosen_models(context), budget_of(context.params))
+        models = chosen_models(context)
+        if ask is None:
+            from planloom.analysis.question import USUAL_QUESTION
+
+            ask = USUAL_QUESTION
+        question = Question(ask, models, budget_of(context.params), allow_rows)
     terminal = Terminal.open()
     context.call_on_close(terminal.close)
     # what is above is checked in a moment; from here on DuckDB is needed, which takes 0.3 s to import
     from planloom.cli.findings import run_playbook
 
-    return run_playbook(terminal, mode, files, report, max_concurrency, time_limit_s, question)
+    return run_playbook(
+        terminal,
+        mode,
+        files,
+        report,
+        max_concurrency,
+        time_limit_s,
+        question,
+        as_markdown=format == "md",
+        charts=charts,
+    )
 
 
-def _report_path(files: tuple[str, ...], output: Path | None) -> Path:
+def _report_path(files: tuple[str, ...], output: Path | None, suffix: str) -> Path:
     """Return where the report goes, after making sure that it can be written and is none of the data files."""
     report = output
     if report is None:
         name = REPORT_OF_MANY if len(files) > 1 else _stem(Path(next(iter(files))))
-        report = Path(name + REPORT_SUFFIX)
+        report = Path(name + suffix)
     check_writable(report)
     for name in files:
         if report.exists() and report.samefile(name):

@@ -19,6 +19,8 @@ class Question:
     text: str
     models: ChosenModels
     budget: Budget | None
+    allow_rows: bool = False
+    """Whether the planner may see the first rows of each file."""
 
     async def ask(self, analysis: Analysis, max_concurrency: int | None, options: GoalOptions) -> Analysis:
         """Answer the question about files that have been analysed."""
@@ -31,5 +33,6 @@ class Question:
             worker_model=self.models.worker,
             budget=self.budget,
             max_concurrency=max_concurrency,
+            allow_rows=self.allow_rows,
             **options,
         )

@@ -13,9 +13,12 @@ from typing import Any, Final
 
 from planloom.analysis.analyst import Analysis, TableAnalysis, analysis_of
 from planloom.analysis.anomalies import DEFAULT_THRESHOLD
-from planloom.analysis.playbook import plan_for
-from planloom.analysis.report import Section, render_report, section_of
+from planloom.analysis.keepsakes import with_drawings
+from planloom.analysis.playbook import USUAL_CHARTS, plan_for
+from planloom.analysis.report import Section, page_of, render_report, section_of
+from planloom.analysis.report_markdown import markdown_of
 from planloom.analysis.tools import toolbox
+from planloom.analysis.tracing import Figure, untraced
 from planloom.cli.asking import Question
 from planloom.cli.documents import write_answer
 from planloom.cli.ledger import Ledger
@@ -39,6 +42,8 @@ MAX_NAME_CHARS: Final = 40
 MAX_PIPED_CHARS: Final = 4_000
 """Where there is no screen, a name is as long as it likes, within reason."""
 MIN_LEFT_S: Final = 0.001
+MAX_FIGURES: Final = 40
+"""Numbers of an answer of which the terminal says where they come from; the report and the JSON have all."""
 _ROOM_FOR_QUARTILES: Final = 96
 
 
@@ -50,9 +55,12 @@ def run_playbook(
     max_concurrency: int | None,
     time_limit_s: float | None,
     question: Question | None = None,
+    *,
+    as_markdown: bool = False,
+    charts: int = USUAL_CHARTS,
 ) -> int:
     """Run the playbook on files, answer the question, show what was found, write the report; return the exit code."""
-    plan = plan_for(files, threshold=DEFAULT_THRESHOLD, overrides={})
+    plan = plan_for(files, threshold=DEFAULT_THRESHOLD, overrides={}, charts=charts)
     if question is None:
         _announce(terminal, mode, plan)
     ledger = Ledger(plan if question is None else dataclasses.replace(plan, goal=question.text), toolbox)
@@ -69,7 +77,7 @@ def run_playbook(
             workdir=workdir,
             worker_model=None if question is None else question.models.worker,
         )
-        found.append(analysis_of(result))
+        found.append(with_drawings(analysis_of(result), workdir))
         if question is None or result.status is not RunStatus.SUCCEEDED:
             return result
         left_s = None if time_limit_s is None else max(MIN_LEFT_S, time_limit_s - result.duration_ms / 1_000)
@@ -81,19 +89,16 @@ def run_playbook(
         return found[0].result
 
     def prepare(result: RunResult) -> dict[str, Any]:
-        """Write the report of a run that found something."""
         analysis = found[0] if found else analysis_of(result)
         if result.status is RunStatus.CANCELLED or not any(table.stats for table in analysis.tables):
             return {}
-        try:
-            report.write_bytes(render_report(analysis).encode("utf-8", "backslashreplace"))
-        except OSError as error:
-            raise OutputError(f"`{report}`", error) from error
-        return {"report": str(report)}
+        _write_report(report, analysis, as_markdown=as_markdown)
+        figures = {"figures": [figure.to_dict() for figure in analysis.figures]}
+        return {"report": str(report), **({} if question is None else figures)}
 
     def show_tables(result: RunResult) -> None:
-        tables = (found[0] if found else analysis_of(result)).tables
-        terminal.text("\n".join(_findings(terminal, tables)))
+        analysis = found[0] if found else analysis_of(result)
+        terminal.text("\n".join([*_figures(terminal, analysis.figures), *_findings(terminal, analysis.tables)]))
 
     def show_both(result: RunResult) -> None:
         if result.answer is not None:
@@ -114,6 +119,14 @@ def run_playbook(
     )
 
 
+def _write_report(report: Path, analysis: Analysis, *, as_markdown: bool) -> None:
+    text = markdown_of(page_of(analysis)) if as_markdown else render_report(analysis)
+    try:
+        report.write_bytes(text.encode("utf-8", "backslashreplace"))
+    except OSError as error:
+        raise OutputError(f"`{report}`", error) from error
+
+
 def _announce(terminal: Terminal, mode: Mode, plan: Plan) -> None:
     """Say that no model is asked; the moving display shows the plan itself."""
     terminal.say("no model is asked: the built-in playbook is run", "dim")
@@ -122,6 +135,24 @@ def _announce(terminal: Terminal, mode: Mode, plan: Plan) -> None:
 
 
 # ---- for people --------------------------------------------------------------------------------------------
+
+
+def _figures(terminal: Terminal, figures: Sequence[Figure]) -> Iterator[str]:
+    """Where each number of the answer comes from, and which of them no step gave."""
+    sources: dict[str, list[str]] = {}
+    for figure in figures[:MAX_FIGURES]:
+        if figure.step is not None:
+            sources.setdefault(figure.step, []).append(one_line(figure.text.strip(), 40))
+    if sources:
+        yield _head(terminal, "Where the numbers come from")
+        listed = (f"{one_line(step, 60)}: {', '.join(dict.fromkeys(texts))}" for step, texts in sources.items())
+        yield "\n".join(_wrapped(terminal, line, "- ") for line in listed) + "\n"
+    unknown = dict.fromkeys(one_line(figure.text.strip(), 40) for figure in untraced(list(figures)))
+    if unknown:
+        text = f"No step gave {', '.join(list(unknown)[:MAX_FIGURES])}: check before use."
+        head = "Numbers that are not from the data"
+        yield paint(head, "red") if terminal.data_has_colour else head
+        yield _wrapped(terminal, text) + "\n"
 
 
 def _findings(terminal: Terminal, tables: Sequence[TableAnalysis]) -> Iterator[str]:
@@ -138,6 +169,9 @@ def _of_table(terminal: Terminal, section: Section) -> Iterator[str]:
     if section.sentences:
         yield _head(terminal, "Summary")
         yield "\n".join(_wrapped(terminal, sentence) for sentence in section.sentences) + "\n"
+    if section.remarks:
+        yield _head(terminal, "Worth knowing")
+        yield "\n".join(_wrapped(terminal, remark, "- ") for remark in section.remarks) + "\n"
     yield _anomalies(terminal, section)
     if section.numeric:
         yield _head(terminal, "Statistics")

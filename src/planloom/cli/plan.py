@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from planloom.cli import options
-from planloom.cli.options import Setting
+from planloom.cli.options import Setting, Word
 
 _EPILOG = """\b
 Examples:
@@ -15,6 +15,7 @@ Examples:
   planloom plan "Compare a.csv and b.csv" --output plan.json
   planloom plan "Tidy up the contacts" --tools crm.py --edit --output plan.json
   planloom run --plan plan.json
+  planloom plan "Sum up a folder of notes" --save notes
 
 \b
 Exit codes: 0 there is a plan; 2 wrong usage, or a missing key; 3 there is no valid
@@ -35,6 +36,7 @@ plan; 4 the model or its provider failed; 6 over budget; 130, 143 interrupted.
     metavar="FILE",
     help="Write the plan to this file, as JSON.",
 )
+@click.option("--save", cls=Word, metavar="NAME", help="Keep the plan as a playbook of this name.")
 @options.goal_tools_option
 @options.models_options
 @options.input_option
@@ -43,7 +45,15 @@ plan; 4 the model or its provider failed; 6 over budget; 130, 143 interrupted.
 @options.timeout_option
 @options.no_input_option
 @click.pass_context
-def plan(context: click.Context, goal: str, edit: bool, output: Path | None, no_input: bool, **_options: object) -> int:
+def plan(
+    context: click.Context,
+    goal: str,
+    edit: bool,
+    output: Path | None,
+    save: str | None,
+    no_input: bool,
+    **_options: object,
+) -> int:
     """Plan a goal and show the plan: what waits for what, and how many calls it will make. Nothing runs.
 
     GOAL is what you want, in words, or - for stdin. With --json stdout is the plan itself, as `planloom run --plan`
@@ -53,4 +63,4 @@ def plan(context: click.Context, goal: str, edit: bool, output: Path | None, no_
         raise click.UsageError("--edit opens an editor, and --no-input says that nobody is there", context)
     from planloom.cli.planned import make_plan  # models and engine take a while to import
 
-    return make_plan(context, goal, output, edit=edit)
+    return make_plan(context, goal, output, edit=edit, save=save)

@@ -16,6 +16,7 @@ from planloom.cli.keeping import Kept
 from planloom.cli.options import Mode
 from planloom.cli.progress import said_of_usage
 from planloom.cli.runs import drive, say_outcome
+from planloom.cli.saved import check_new_name, save_playbook
 from planloom.cli.terminal import OutputError, Terminal, check_writable, paint
 from planloom.cli.text import counted, took, visible
 from planloom.drawing import plan_text
@@ -33,8 +34,9 @@ UNAPPROVED: Final = Approver(frozenset({"plan"}))
 MAX_EDITS: Final = 100
 
 
-def make_plan(context: click.Context, goal: str, output: Path | None, *, edit: bool) -> int:
-    """Plan, edit, show and write; return the exit code."""
+def make_plan(context: click.Context, goal: str, output: Path | None, *, edit: bool, save: str | None = None) -> int:
+    """Plan, edit, show, write and save as a playbook; return the exit code."""
+    saved = None if save is None else check_new_name(save)
     if output is not None:
         check_writable(output)
     what = given(context, goal, to_output=False)
@@ -46,12 +48,16 @@ def make_plan(context: click.Context, goal: str, output: Path | None, *, edit: b
     plan = _edited(terminal, planned[0], what) if edit else planned[0]
     if output is not None:
         _write(output, plan)
+    if saved is not None:
+        save_playbook(saved, plan, context.params.get("tools") or (), what.inputs)
     if what.mode == "json":
         terminal.data(write_document(plan.to_dict(), for_people=terminal.data_is_terminal))
     else:
         _show(terminal, plan, what.toolbox)
     if output is not None:
         terminal.say(f"plan: {output}", "green")
+    if saved is not None:
+        terminal.say(f"playbook: {saved}", "green")
     return 0
 
 

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from planloom.cli import options
 from planloom.cli.documents import verdict, write_document
+from planloom.cli.model_options import model_names
 from planloom.cli.options import Setting
+from planloom.cli.saved import take_playbook
 from planloom.cli.sources import read_plan, unused_inputs
 from planloom.errors import PlanFormatError
 from planloom.plan.issues import has_errors
 from planloom.plan.model import Plan
 from planloom.tools.checks import find_issues, validate_plan
+
+if TYPE_CHECKING:
+    from planloom.cli.goals import Given
 
 _EPILOG = """\b
 Examples:
@@ -19,6 +26,7 @@ Examples:
   planloom run "Sum up notes.txt" --model groq:llama-3.3-70b-versatile
   planloom run "Tidy up the contacts" --tools crm.py --approve effects
   planloom run --plan plan.json --input city=Oslo
+  planloom run --playbook analyse-csv --input path=sales.csv
   echo "Which city is largest?" | planloom run - --json > result.json
 
 \b
@@ -36,6 +44,7 @@ no valid plan; 4 a model or its provider failed; 5 waiting for a person;
     metavar="FILE",
     help="Run this plan instead of asking for one; what fails is still planned around. - for stdin.",
 )
+@options.playbook_option
 @options.goal_tools_option
 @options.models_options
 @options.input_option
@@ -50,11 +59,22 @@ no valid plan; 4 a model or its provider failed; 5 waiting for a person;
 @options.keep_options
 @options.no_input_option
 @click.pass_context
-def run(context: click.Context, goal: str | None, plan: str | None, no_input: bool, **_options: object) -> int:
+def run(
+    context: click.Context,
+    goal: str | None,
+    plan: str | None,
+    playbook: str | None,
+    no_input: bool,
+    **_options: object,
+) -> int:
     """Reach a goal. A model plans it once, the steps run in parallel, and what fails for good is planned anew.
 
     GOAL is what you want, in words, or - for stdin. Progress goes to stderr, the answer to stdout.
     """
+    if playbook is not None:
+        if plan is not None:
+            raise click.UsageError("--plan and --playbook cannot be used together: both name the plan to run", context)
+        return _run_playbook(context, goal, playbook)
     if goal is None and plan is None:
         raise click.UsageError('name a goal\nhint: planloom run "Sum up notes.txt", or planloom run --plan plan.json')
     if goal == plan == "-":
@@ -67,8 +87,26 @@ def run(context: click.Context, goal: str | None, plan: str | None, no_input: bo
     what = given(context, goal, read)
     if read is None:
         return reach(what, lambda agent, settings: agent.run(what.goal, **settings))
+    return _run_plan(what, read)
+
+
+def _run_playbook(context: click.Context, goal: str | None, name: str) -> int:
+    """Run a playbook: with a model what fails is planned around, without one it runs as it is."""
+    read = take_playbook(context, name)
+    if model_names(context) is None:
+        from planloom.cli.execute import run_as_it_is
+
+        return run_as_it_is(context, lambda: read, is_playbook=True)
+    from planloom.cli.goals import given
+
+    return _run_plan(given(context, goal, read), read)
+
+
+def _run_plan(what: Given, read: Plan) -> int:
+    from planloom.cli.goals import reach
+
     issues = find_issues(read, what.toolbox, inputs=what.inputs)
-    if has_errors(issues) and mode == "json":
+    if has_errors(issues) and what.mode == "json":
         what.terminal.data(write_document(verdict(issues), for_people=what.terminal.data_is_terminal))
     validate_plan(read, what.toolbox, inputs=what.inputs)
     for sentence in unused_inputs(read, what.inputs):
