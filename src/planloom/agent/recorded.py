@@ -77,6 +77,7 @@ async def run_recorded(
         "plan": None if plan is None else plan.to_dict(),
         "finished": clean_part(finished, redactor),
     }
+    meta = journaled.with_workdir(meta, options.get("workdir"))
     async with journaled.new_book(journal, run_id, clean_part(goal, redactor), meta) as book:
         result = await make_session(Resumption(book, settings, Words())).execute()
         await book.close()

@@ -7,6 +7,7 @@ asked behind that, by way of `question.py`.
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -147,12 +148,15 @@ async def analyse(
     workdir: PathLike | None = None,
     timeout_s: float | None = None,
     on_blocked: Callable[[str, float], None] | None = None,
+    journal: Any = None,
+    meta: Mapping[str, Any] | None = None,
 ) -> Analysis:
     """Describe one or several files, find their anomalies, sum them up, and answer a question about them.
 
     Several files are analysed side by side, each in its own branch of the plan. `threshold` is in standard
     deviations. `separator`, `encoding` and `header` override what the files show. At most `charts` charts are drawn of
-    each file, 0 for none. The other options are those of `execute_plan`.
+    each file, 0 for none. The other options are those of `execute_plan`; a question and its run are kept in a `journal`
+    too.
 
     A model is asked only when a question or a `model` is given (a name such as "groq:llama-3.3-70b-versatile" or a
     `Model`, by default that of the first provider with a key); without a question it is asked to describe the files. It
@@ -180,9 +184,12 @@ async def analyse(
         "max_concurrency": max_concurrency,
         "timeout_s": timeout_s,
         "on_blocked": on_blocked,
+        "journal": journal,
+        "meta": meta,
     }
-    with _run_folder(workdir) as folder:
-        result = await execute_plan(plan, toolbox, **options, workdir=folder, worker_model=worker)
+    run_id = secrets.token_hex(8)
+    with _run_folder(workdir, journal, run_id) as folder:
+        result = await execute_plan(plan, toolbox, **options, run_id=run_id, workdir=folder, worker_model=worker)
         analysis = with_drawings(analysis_of(result), folder)
         if question is None or result.status is not RunStatus.SUCCEEDED:
             return analysis
@@ -193,10 +200,21 @@ async def analyse(
 
 
 @contextmanager
-def _run_folder(given: PathLike | None) -> Generator[Path]:
-    """The folder of the run: the one that was given, else a temporary one, for charts must outlive the run."""
+def _run_folder(given: PathLike | None, journal: Any, run_id: str) -> Generator[Path]:
+    """The folder of the run: the one that was given, else one that lives as long as what may need it.
+
+    Charts outlive the run, and with a journal tables do too.
+    """
     if given is not None:
         yield Path(given)
+        return
+    kept = None
+    if journal is not None:
+        from planloom.engine.journaled import folder_of  # SQLite and all are for runs that are kept
+
+        kept = folder_of(journal, run_id)
+    if kept is not None:
+        yield kept
         return
     own = tempfile.mkdtemp(prefix="planloom-")
     try:

@@ -57,13 +57,15 @@ async def ask_about(
     budget: Budget | None = None,
     max_concurrency: int | None = None,
     allow_rows: bool = False,
+    journal: Any = None,
     **options: Unpack[GoalOptions],
 ) -> Analysis:
     """Answer a question about files that have been analysed; return the analysis with the run that answers it.
 
     With `allow_rows` the planner sees the first rows of each file; that takes the `workdir` of the analysis' run.
 
-    Models are as for `Agent`, options as for `Agent.run`; `inputs` are the files, `path` or `path_1`, `path_2` ….
+    Models, budget and `journal` are as for `Agent`, options as for `Agent.run`; `inputs` are the files, `path` or
+    `path_1`, `path_2` ….
     Raises as `Agent.run`: `PlanValidationError`, `ModelError`, `UsageError` when there is no model.
     """
     workdir = options.get("workdir")
@@ -73,6 +75,7 @@ async def ask_about(
         model,
         worker_model,
         budget,
+        journal,
         instructions=_HEAD + profile_of(analysis, folder if allow_rows else None),
         max_concurrency=max_concurrency,
     )

@@ -73,6 +73,7 @@ Examples:
 )
 @options.concurrency_option
 @options.timeout_option
+@options.keep_options
 @options.no_input_option
 @click.pass_context
 def analyse(
@@ -102,6 +103,7 @@ def analyse(
         check_data_file(name)
     report = _report_path(files, output, MARKDOWN_SUFFIX if format == "md" else REPORT_SUFFIX)
     question: Question | None = None
+    chosen: dict[str, str] = {}
     if ask is not None or options.rank_of(context, "model") == ON_THE_COMMAND_LINE:
         from planloom.cli.model_options import budget_of, chosen_models  # models are for questions alone
 
@@ -111,10 +113,12 @@ def analyse(
 
             ask = USUAL_QUESTION
         question = Question(ask, models, budget_of(context.params), allow_rows)
+        chosen = {"model": models.planner.name, "worker_model": models.worker.name}
     terminal = Terminal.open()
     context.call_on_close(terminal.close)
     # what is above is checked in a moment; from here on DuckDB is needed, which takes 0.3 s to import
     from planloom.cli.findings import run_playbook
+    from planloom.cli.keeping import keeper_for
 
     return run_playbook(
         terminal,
@@ -126,6 +130,7 @@ def analyse(
         question,
         as_markdown=format == "md",
         charts=charts,
+        keeper=keeper_for(context, terminal, **chosen),
     )
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from planloom.agent.settings import GoalOptions
     from planloom.analysis.analyst import Analysis
     from planloom.cli.model_options import ChosenModels
     from planloom.plan.budget import Budget
@@ -22,8 +22,8 @@ class Question:
     allow_rows: bool = False
     """Whether the planner may see the first rows of each file."""
 
-    async def ask(self, analysis: Analysis, max_concurrency: int | None, options: GoalOptions) -> Analysis:
-        """Answer the question about files that have been analysed."""
+    async def ask(self, analysis: Analysis, max_concurrency: int | None, options: Mapping[str, Any]) -> Analysis:
+        """Answer the question about files that have been analysed; `options` are those of `ask_about`."""
         from planloom.analysis.question import ask_about  # planning is needed for questions alone
 
         return await ask_about(

@@ -6,6 +6,7 @@ Names of columns and cells come from the data: every one passes `visible` or `on
 from __future__ import annotations
 
 import dataclasses
+import secrets
 import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,21 +22,19 @@ from planloom.analysis.tools import toolbox
 from planloom.analysis.tracing import Figure, untraced
 from planloom.cli.asking import Question
 from planloom.cli.documents import write_answer
+from planloom.cli.keeping import Keeper, Kept, folder_beside, starting
 from planloom.cli.ledger import Ledger
 from planloom.cli.options import Mode
-from planloom.cli.runs import drive
+from planloom.cli.runs import drive, say_outcome
 from planloom.cli.tables import Column, table_text
 from planloom.cli.terminal import OutputError, Terminal, paint
 from planloom.cli.text import counted, one_line, took, visible
-from planloom.drawing import plan_text
 from planloom.engine.execute import execute_plan
-from planloom.plan.model import Plan
 from planloom.plan.results import RunResult
 from planloom.plan.state import RunStatus
 
 MAX_ROWS: Final = 60
 """Columns of a data file that a table on the terminal lists; the report and the JSON have more."""
-MAX_DRAWN_STEPS: Final = 16
 MAX_TEXT_COLUMNS: Final = 110
 """Columns of running text, which is hard to read in wider lines."""
 MAX_NAME_CHARS: Final = 40
@@ -58,34 +57,32 @@ def run_playbook(
     *,
     as_markdown: bool = False,
     charts: int = USUAL_CHARTS,
+    keeper: Keeper | None = None,
 ) -> int:
     """Run the playbook on files, answer the question, show what was found, write the report; return the exit code."""
     plan = plan_for(files, threshold=DEFAULT_THRESHOLD, overrides={}, charts=charts)
-    if question is None:
-        _announce(terminal, mode, plan)
     ledger = Ledger(plan if question is None else dataclasses.replace(plan, goal=question.text), toolbox)
     found: list[Analysis] = []
 
-    async def start(on_event: Any, on_blocked: Any, workdir: Path) -> RunResult:
+    async def begin(kept: Kept) -> RunResult:
+        run_id = secrets.token_hex(8)
+        folder = kept.get("workdir") or folder_beside(kept, run_id)
         result = await execute_plan(
             plan,
             toolbox,
             max_concurrency=max_concurrency,
             timeout_s=time_limit_s,
-            on_event=on_event,
-            on_blocked=on_blocked,
-            workdir=workdir,
             worker_model=None if question is None else question.models.worker,
+            run_id=run_id,
+            **kept,
         )
-        found.append(with_drawings(analysis_of(result), workdir))
+        found.append(with_drawings(analysis_of(result), folder))
         if question is None or result.status is not RunStatus.SUCCEEDED:
             return result
         left_s = None if time_limit_s is None else max(MIN_LEFT_S, time_limit_s - result.duration_ms / 1_000)
         ledger.begin_again("asking about the data")
         ledger.note(f"looked at the data: {counted(len(result.steps), 'step')} in {took(result.duration_ms)}")
-        found[0] = await question.ask(found[0], max_concurrency, {
-            "on_event": on_event, "on_blocked": on_blocked, "workdir": workdir, "timeout_s": left_s
-        })  # fmt: skip
+        found[0] = await question.ask(found[0], max_concurrency, {**kept, "workdir": folder, "timeout_s": left_s})
         return found[0].result
 
     def prepare(result: RunResult) -> dict[str, Any]:
@@ -109,12 +106,16 @@ def run_playbook(
         mode,
         plan,
         toolbox,
-        start,
+        starting(keeper, begin),
         show_tables if question is None else show_both,
         time_limit_s,
         prepare,
         streams_answer=question is not None,
+        outcome=_say_outcome if question is None else None,
+        say_how_to_go_on=None if keeper is None else keeper.say_how_to_go_on,
         ledger=ledger,
+        keeps_display=False,
+        is_quiet=True,
         show_also=None if question is None else show_tables,
     )
 
@@ -127,11 +128,10 @@ def _write_report(report: Path, analysis: Analysis, *, as_markdown: bool) -> Non
         raise OutputError(f"`{report}`", error) from error
 
 
-def _announce(terminal: Terminal, mode: Mode, plan: Plan) -> None:
-    """Say that no model is asked; the moving display shows the plan itself."""
-    terminal.say("no model is asked: the built-in playbook is run", "dim")
-    if mode != "events" and not terminal.is_interactive and len(plan.steps) <= MAX_DRAWN_STEPS:
-        terminal.say(plan_text(plan, width=MAX_TEXT_COLUMNS).rstrip("\n"))
+def _say_outcome(terminal: Terminal, result: RunResult) -> None:
+    """Say how it went, and that no model had a part in it."""
+    say_outcome(terminal, result)
+    terminal.say("no model was asked: this is the built-in playbook; --ask QUESTION asks one", "dim")
 
 
 # ---- for people --------------------------------------------------------------------------------------------

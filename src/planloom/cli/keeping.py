@@ -183,6 +183,15 @@ class Kept(TypedDict):
     on_blocked: OnBlocked
 
 
+def folder_beside(kept: Kept, run_id: str) -> Path:
+    """Return the folder that a kept run's tools will have, beside its journal."""
+    from planloom.engine.journaled import folder_of  # SQLite and all, which the run needs anyway
+
+    folder = folder_of(kept.get("journal", ""), run_id)
+    assert folder is not None
+    return folder
+
+
 def starting(keeper: Keeper | None, begin: Callable[[Kept], Awaitable[RunResult]]) -> Start:
     """Return what starts a run, kept by a `keeper` if there is one; its folder is then beside the journal."""
 

@@ -63,10 +63,17 @@ class Writer:
                 self._on_error()
 
 
-class LineReporter:
-    """Says in lines what happens."""
+_TROUBLE: Final = (
+    events.StepRetrying, events.StepFailed, events.StepUnknown, events.StepCancelled, events.StepWaiting,
+    events.CallAbandoned, events.ReplanStarted, events.Replanned, events.ReplanRefused, events.PlanMending,
+)  # fmt: skip
 
-    def __init__(self, terminal: Terminal, ledger: Ledger) -> None:
+
+class LineReporter:
+    """Says in lines what happens; when `is_quiet` only what goes wrong or waits."""
+
+    def __init__(self, terminal: Terminal, ledger: Ledger, *, is_quiet: bool = False) -> None:
+        self._is_quiet = is_quiet
         self._terminal = terminal
         self._ledger = ledger
         self._writer: Writer | None = None
@@ -95,6 +102,8 @@ class LineReporter:
             self._writer = None
 
     def _write(self, event: Event) -> None:
+        if self._is_quiet and not isinstance(event, _TROUBLE):
+            return
         for line in _lines_of_goal(event):
             self._terminal.say(line)
         line = self._line(event)

@@ -53,6 +53,7 @@ def drive(
     say_how_to_go_on: Callable[[Terminal, RunResult], None] | None = None,
     ledger: Ledger | None = None,
     keeps_display: bool = True,
+    is_quiet: bool = False,
     show_also: Callable[[RunResult], None] | None = None,
 ) -> int:
     """Run, report and deliver; return the exit code.
@@ -62,12 +63,13 @@ def drive(
     between the frames of the display. With `streams_answer` a person at a terminal sees the answer as it is written,
     and `show` is for what was not seen that way. `outcome` says on stderr how it went, by default `say_outcome`, and
     `say_how_to_go_on` follows the open questions of a run that is kept.
-    `ledger` is one that the start of the run knows too. Without `keeps_display` nothing of the display is left.
+    `ledger` is one that the start of the run knows too. Without `keeps_display` nothing of the display is left; when
+    `is_quiet`, lines say only what goes wrong, where there is no display.
     `show_also` writes what follows the answer for people.
     """
     ledger = Ledger(plan, tools) if ledger is None else ledger
     stream = EventStream(terminal) if mode == "events" else None
-    reporter = stream or _reporter(terminal, ledger, keeps=keeps_display)
+    reporter = stream or _reporter(terminal, ledger, keeps=keeps_display, is_quiet=is_quiet)
     answers: AnswerStream | None = None
     if streams_answer and mode == "people" and terminal.data_is_terminal:
         reporter = answers = AnswerStream(terminal, reporter)
@@ -159,9 +161,9 @@ def error_of(error: PlanValidationError | ModelError | BudgetExceededError) -> S
     return StepError(kind, type(error).__name__, str(error))
 
 
-def _reporter(terminal: Terminal, ledger: Ledger, *, keeps: bool) -> Reporter:
+def _reporter(terminal: Terminal, ledger: Ledger, *, keeps: bool, is_quiet: bool) -> Reporter:
     if not terminal.is_interactive:
-        return LineReporter(terminal, ledger)
+        return LineReporter(terminal, ledger, is_quiet=is_quiet)
     from planloom.cli.live import LiveReporter  # rich takes 0.1 s to import
 
     return LiveReporter(terminal, ledger, keeps=keeps)

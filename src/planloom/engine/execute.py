@@ -210,6 +210,7 @@ async def _execute(plan: PlanLike, toolbox: Any, listeners: tuple[Listener, ...]
     meta = {**own, "kind": "execute", "plan": read.to_dict(), **kept_inputs(inputs, marked, redactor)}
     from planloom.engine import journaled  # SQLite and all are for runs that are kept
 
+    meta = journaled.with_workdir(meta, options.get("workdir"))
     async with journaled.new_book(journal, run_id, read.goal, meta) as book:
         run = _prepare_run(read, tools, listeners, {**options, "run_id": run_id}, book)
         result = await run.execute()

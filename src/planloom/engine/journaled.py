@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -37,6 +38,8 @@ ARTIFACTS_SUFFIX: Final = ".artifacts"
 FOLDERS_SUFFIX: Final = ".folders"
 MAX_BYTES_PER_CHAR: Final = 6
 """Of text as JSON: a control character is written as an escape."""
+WORKDIR_KEY: Final = "workdir"
+"""In what a run was given: the folder of its tools, when the caller named it."""
 COPIED_KEY: Final = "copied"
 """In what a fork was given: how many records it begins with."""
 
@@ -44,23 +47,25 @@ COPIED_KEY: Final = "copied"
 class RunBook:
     """One run in a journal. `history` is what it holds so far, `recorder` what the run writes to.
 
-    `workdir` is the folder that the run's tools have, also when it goes on later: tables stand there. It goes with the
-    run, by `prune_runs`. None for a journal without a file.
+    `workdir` is the folder that the run's tools have, also when it goes on later, for tables stand there: the one that
+    the caller gave, else one beside the journal, which goes with the run, by `prune_runs`. None without either.
     """
 
     def __init__(self, journal: Journal, writer: RunWriter, history: History, meta: Mapping[str, Any]) -> None:
         self.history = history
         self.meta = meta
-        self.workdir = work_folder(journal, history.run_id)
+        given = meta.get(WORKDIR_KEY)
+        self._own_folder = work_folder(journal, history.run_id)
+        self.workdir = self._own_folder if given is None or not Path(given).is_dir() else Path(given)
         artifacts = artifacts_of(journal)
         self.recorder = Recorder(writer, lambda event: record_of(event, artifacts), lambda key: _recall(journal, key))
 
     async def close(self) -> None:
         """Make everything durable at the end of the run. Raises `JournalError`."""
         await self.recorder.flush()
-        if self.workdir is not None:
+        if self._own_folder is not None:
             with contextlib.suppress(OSError):  # it is not there, or holds something
-                self.workdir.rmdir()
+                self._own_folder.rmdir()
 
     def keep(self, words: Words, at: float) -> None:
         """Keep a person's words, given at a time in seconds since 1970: another crash must not lose them."""
@@ -153,6 +158,11 @@ async def _recall(journal: Journal, key: str) -> Recalled | None:
     return Recalled(data.get("reused_from") or record.run_id, data["output"])
 
 
+def with_workdir(meta: Mapping[str, Any], workdir: str | os.PathLike[str] | None) -> dict[str, Any]:
+    """Return what is kept of a run's options, with the folder that the caller named."""
+    return dict(meta) if workdir is None else {**meta, WORKDIR_KEY: str(Path(workdir).absolute())}
+
+
 def work_folder(journal: Journal, run_id: str) -> Path | None:
     """Return the folder of a run's tools beside its journal, which need not exist yet.
 
@@ -160,6 +170,11 @@ def work_folder(journal: Journal, run_id: str) -> Path | None:
     """
     is_name = run_id not in ("", ".", "..") and Path(run_id).name == run_id
     return Path(f"{journal.where}{FOLDERS_SUFFIX}") / run_id if isinstance(journal, SqliteJournal) and is_name else None
+
+
+def folder_of(journal: JournalLike, run_id: str) -> Path | None:
+    """Return the folder that the tools of a run will have beside its journal; see `work_folder`."""
+    return work_folder(open_journal(journal), run_id)
 
 
 def record_of(event: Event, artifacts: Artifacts | None) -> Record:
