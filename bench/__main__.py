@@ -26,6 +26,7 @@ QUESTIONS = (
     "journal",
     "journal_scale",
     "durable",
+    "analysis",
     "strategies",
     "streaming",
 )
