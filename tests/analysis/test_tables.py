@@ -64,6 +64,12 @@ def test_database_is_locked(query: str, tmp_path: Path) -> None:
         database.rows(query)
 
 
+def test_a_long_query_writes_nothing_on_stdout(tmp_path: Path) -> None:
+    """DuckDB draws a progress bar there after two seconds, in the middle of what a command prints."""
+    with open_database(tmp_path) as database:
+        assert (False,) == database.row("SELECT current_setting('enable_progress_bar')")
+
+
 def test_parquet(load: Load, context: ToolContext, tmp_path: Path) -> None:
     """A Parquet file keeps its types; NaN and infinity become missing, and that is said."""
     with open_database(tmp_path) as database:
@@ -87,7 +93,7 @@ def test_without_duckdb() -> None:
         "import sys; sys.modules['duckdb'] = None\n"
         "from planloom.analysis import toolbox, load_data\n"
         "from planloom import MissingExtraError, ToolContext\n"
-        "assert 4 == len(toolbox)\n"
+        "assert len(toolbox) > 20\n"
         "try: load_data(sys.argv[1], ToolContext())\n"
         "except MissingExtraError as error: print(error)\n"
     )

@@ -127,6 +127,7 @@ def _lock(connection: DuckDBPyConnection, folder: str, source: str | None, spill
         f"allowed_directories = [{literal(folder.rstrip(os.sep) + os.sep)}]",
         f"allowed_paths = [{files}]",
         "TimeZone = 'UTC'",
+        "enable_progress_bar = false",  # it would be drawn on stdout
         "enable_external_access = false",
         "lock_configuration = true",
     ):
