@@ -8,7 +8,7 @@ UV := $(BIN)/uv
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist worksteal
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: setup demo test test-fast check bench clean
+.PHONY: setup demo test test-fast test-crash check bench bench-peers clean
 
 setup: $(VENV)/.ready
 
@@ -36,6 +36,10 @@ test: setup
 test-fast: setup
 	$(PYTEST) -m "not slow"
 
+# every place at which a process may die, a disk may fail or a connection may be cut: about twenty minutes
+test-crash: setup
+	CI=true $(PYTEST) tests/crash -m "crash or not crash"
+
 check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -44,6 +48,10 @@ check: setup
 
 bench: setup
 	$(BIN)/python -m bench
+
+# installs what others would use instead, each in an environment of its own below build/, and measures them all
+bench-peers: setup
+	$(BIN)/python -m bench.peers
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis dist
