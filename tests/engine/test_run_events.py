@@ -110,7 +110,7 @@ def test_every_type_of_event_is_json() -> None:
         event_types.PlanCreated: (DIAMOND, 1, ("a trailing comma",)),
         event_types.StepArrived: ("tool",),
         event_types.ModelCalled: ("plan", "model", 10, 20, None, 1.5, 1, False),
-        event_types.ModelReplied: ("digest", "text"),
+        event_types.ModelReplied: ("digest", "text", "plan"),
         event_types.StepHeld: ("fetch",),
         event_types.ReplanStarted: (error, ("a", "b")),
         event_types.Replanned: (1, error, ("a",), ("b",), ("c",), DIAMOND),

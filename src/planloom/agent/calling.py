@@ -21,7 +21,8 @@ from planloom.plan.budget import Account
 class ModelCalls:
     """Makes the models of a goal. A tool on a thread of its own may ask them; events come from the loop alone.
 
-    `recorder` keeps the run in a journal, and `known` are replies of an earlier process, by what was asked. A reply is
+    `recorder` keeps the run in a journal, `known` are replies of an earlier process, by what was asked, and
+    `unused_recovery` is a recovery plan of then that was not used. A reply is
     durable before anybody acts on it, so that what was bought once is never bought again.
     """
 
@@ -31,11 +32,13 @@ class ModelCalls:
         emitter: Emitter,
         recorder: Recorder | None = None,
         known: Mapping[str, Sequence[str]] | None = None,
+        unused_recovery: str | None = None,
     ) -> None:
         self._account = account
         self._emitter = emitter
         self._recorder = recorder
         self._known = known or {}
+        self._unused_recovery = unused_recovery
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0
 
@@ -46,12 +49,14 @@ class ModelCalls:
     def of(self, model: Model) -> Model:
         """Return a model whose calls are paid and told, hold no secret, and are not made again when it has answered."""
         paid: Model = PaidModel(model, self._account, lambda request, reply: self._told(model, request, reply))
-        known = paid if self._recorder is None else RememberingModel(paid, self._known, self._keep)
+        known = paid
+        if self._recorder is not None:
+            known = RememberingModel(paid, self._known, self._keep, self._unused_recovery)
         redactor = self._emitter.redactor
         return known if redactor is None else DiscreetModel(known, redactor)
 
-    async def _keep(self, digest: str, text: str) -> None:
-        self._emit(events.ModelReplied, digest, text)
+    async def _keep(self, digest: str, request: ModelRequest, text: str) -> None:
+        self._emit(events.ModelReplied, digest, text, request.purpose)
         if self._recorder is not None and threading.get_ident() == self._thread:
             await self._recorder.flush()
 

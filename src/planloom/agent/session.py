@@ -92,7 +92,7 @@ class Session:
             redactor,
         )
         recorder = None if resumption is None else resumption.recorder
-        self._calls = ModelCalls(self._account, self._emitter, recorder, history.replies)
+        self._calls = ModelCalls(self._account, self._emitter, recorder, history.replies, history.unused_recovery)
         self._planner, self._worker = self._calls.of(settings.planner), self._calls.of(settings.worker)
         workdir = options.get("workdir") or (None if resumption is None else resumption.workdir)
         self._given_workdir = None if workdir is None else Path(workdir).absolute()

@@ -183,7 +183,7 @@ class PostgresStore:
                 raise JournalError(f"there is a run `{run_id}` already in {self.where}")
             return row[0]
 
-        return Claim(self._done("written", write), run_id, 1, RUNNING)
+        return Claim(self._done("written", write), run_id, 1, RUNNING, self.where)
 
     def take_over(self, run_id: str, drop_damaged: bool) -> tuple[Claim, RunRecords]:
         """Raise the epoch of a run that nobody drives; return the claim and its records."""
@@ -210,7 +210,7 @@ class PostgresStore:
                 ),
                 (epoch + 1, Owner.this_process().to_json(), time.monotonic(), key),
             )
-            return Claim(key, run_id, epoch + 1, status), records
+            return Claim(key, run_id, epoch + 1, status, self.where), records
 
         return self._done("written", write)
 
@@ -322,7 +322,7 @@ class PostgresStore:
     def _is_alive(self, run_id: str, epoch: int, owner: str | None, age_s: float, beat_monotonic_s: float) -> bool:
         known = Owner.from_json(owner) if owner else None
         if known == Owner.this_process():
-            return is_open_here(run_id, epoch)
+            return is_open_here(self.where, run_id, epoch)
         return is_alive(known, age_s, time.monotonic() - beat_monotonic_s, self._lease_s)
 
     def _refuse_if_alive(

@@ -5,6 +5,7 @@ A record's row id is its run's key and its position in one number: one tree, wri
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Mapping, Sequence
@@ -36,6 +37,11 @@ class SqliteStore:
     def where(self) -> str:
         """The file."""
         return str(self._file.path)
+
+    @property
+    def _place(self) -> str:
+        """The file, by one name however it was named."""
+        return os.path.realpath(self.where)
 
     @property
     def notice(self) -> str | None:
@@ -110,7 +116,7 @@ class SqliteStore:
                 connection.execute("INSERT INTO records (id, line) VALUES (?, ?)", (key << _POSITION_BITS, line))
         except sqlite3.IntegrityError:
             raise JournalError(f"there is a run `{run_id}` already in {self.where}") from None
-        return Claim(key, run_id, 1, RUNNING)
+        return Claim(key, run_id, 1, RUNNING, self._place)
 
     def take_over(self, run_id: str, drop_damaged: bool) -> tuple[Claim, RunRecords]:
         """Raise the epoch of a run that nobody drives; return the claim and its records."""
@@ -134,7 +140,7 @@ class SqliteStore:
                 "UPDATE runs SET epoch = ?, owner = ?, beat_at = ?, beat_monotonic_s = ? WHERE key = ?",
                 (epoch + 1, Owner.this_process().to_json(), time.time(), time.monotonic(), key),
             )
-        return Claim(key, run_id, epoch + 1, status), records
+        return Claim(key, run_id, epoch + 1, status, self._place), records
 
     def release(self, claim: Claim) -> None:
         """Give a run up, if it is still this owner's."""
@@ -267,7 +273,7 @@ class SqliteStore:
     def _is_alive(self, run_id: str, epoch: int, owner: str | None, beat_at: float, beat_monotonic_s: float) -> bool:
         known = Owner.from_json(owner) if owner else None
         if known == Owner.this_process():
-            return is_open_here(run_id, epoch)
+            return is_open_here(self._place, run_id, epoch)
         return is_alive(known, time.time() - beat_at, time.monotonic() - beat_monotonic_s, self._lease_s)
 
     def _refuse_if_alive(

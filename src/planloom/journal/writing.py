@@ -32,6 +32,7 @@ class Claim:
     run_id: str
     epoch: int
     status: str
+    where: str = ""
     error: JournalError | None = None
 
 
@@ -95,10 +96,13 @@ _OPEN_LOCK: Final = threading.Lock()
 _OPEN_HERE: Final = weakref.WeakSet[Claim]()
 
 
-def is_open_here(run_id: str, epoch: int) -> bool:
-    """Return whether a writer of this process drives a run: only that keeps a run of this process from others."""
+def is_open_here(where: str, run_id: str, epoch: int) -> bool:
+    """Return whether a writer of this process drives a run: only that keeps a run of this process from others.
+
+    `where` is its journal, for another one may hold a run of the same name.
+    """
     with _OPEN_LOCK:
-        return any(claim.run_id == run_id and claim.epoch == epoch for claim in _OPEN_HERE)
+        return any((claim.where, claim.run_id, claim.epoch) == (where, run_id, epoch) for claim in _OPEN_HERE)
 
 
 class GroupWriter:

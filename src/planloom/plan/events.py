@@ -258,11 +258,12 @@ class ModelCalled(Event):
 class ModelReplied(Event):
     """What a model answered, kept in journals alone: a run that goes on later asks nothing twice.
 
-    `digest` is a hash of everything that was asked.
+    `digest` is a hash of everything that was asked, `purpose` what for.
     """
 
     digest: str
     text: str
+    purpose: str = ""
     type: ClassVar[str] = "model-replied"
 
 

@@ -54,7 +54,7 @@ class History:
     `plan` is the plan as it was last, None when none was received. `status` is None while the run has not ended.
     `replies` are what models answered, by the digest of what they were asked, in order. `asked` are the calls
     that a person was asked about, by step, `plan_asked` the plan that was shown last, and `approvals` the words
-    that were given, by hash.
+    that were given, by hash. `unused_recovery` is the text of a recovery plan that was received and not used yet.
     """
 
     run_id: str = ""
@@ -72,6 +72,7 @@ class History:
     usage: Usage = field(default_factory=Usage)
     replies: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     asked: dict[str, CallAsked] = field(default_factory=dict[str, CallAsked])
+    unused_recovery: str | None = None
     plan_asked: PlanAsked | None = None
     approvals: dict[str, bool] = field(default_factory=dict[str, bool])
     began_at: float | None = None
@@ -212,7 +213,7 @@ def _replanned(history: History, data: Mapping[str, Any], _: float) -> None:
     for store in (history.steps, history.in_flight, history.waiting):
         for name in [name for name in store if parent_of(name) in gone]:
             del store[name]
-    history.plan = Plan.from_json(data["plan"])
+    history.plan, history.unused_recovery = Plan.from_json(data["plan"]), None
     history.replans += 1  # the number in the record counts within a round
 
 
@@ -228,6 +229,8 @@ def _called(history: History, data: Mapping[str, Any], _: float) -> None:
 
 def _replied(history: History, data: Mapping[str, Any], _: float) -> None:
     history.replies.setdefault(data["digest"], []).append(data["text"])
+    if data.get("purpose") == "replan":
+        history.unused_recovery = data["text"]
 
 
 def _plan_asked(history: History, data: Mapping[str, Any], _: float) -> None:
@@ -256,11 +259,16 @@ def parent_of(step_id: str) -> str:
     return step_id if found is None else found["step"]
 
 
+def _refused(history: History, _: Mapping[str, Any], __: float) -> None:
+    history.unused_recovery = None
+
+
 _OF_RUN: Final = {
     "run-started": _began,
     "plan-created": _planned,
     "plan-waiting": _plan_asked,
     "replanned": _replanned,
+    "replan-refused": _refused,
     "model-called": _called,
     "model-replied": _replied,
     "answer-ready": _answered,

@@ -22,7 +22,8 @@ from planloom.tools import Toolbox
 from planloom.tools.checks import find_issues
 
 MAX_NAMED_IDS: Final = 20
-_LOST: Final = frozenset({StepStatus.FAILED, StepStatus.UNKNOWN, StepStatus.CANCELLED})
+_LOST: Final = frozenset({StepStatus.FAILED, StepStatus.CANCELLED})
+"""Of these there will be no output; of an unknown step there may be one, by a person's word."""
 
 Emit = Callable[..., None]
 """Called as `emit(event type, step id or None, *the type's own fields)`."""
