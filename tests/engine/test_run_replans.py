@@ -11,7 +11,7 @@ import pytest
 from engine_cases import kinds, statuses, tool_of
 from live_cases import Live, Planner, broken, cancel, good, step
 
-from planloom import Plan
+from planloom import Plan, ToolContext
 from planloom.engine import replans
 from planloom.errors import BudgetExceededError, ReplanError
 from planloom.plan.results import StepError
@@ -540,3 +540,19 @@ def test_a_merge_while_steps_queue_and_back_off() -> None:
     assert ("succeeded", {"succeeded"}) == (result.status, set(statuses(result).values()))
     assert ["a", "c", "d", "e", "f", "f", "n"] == sorted(live.starts())
     assert {None} == set(kinds(result).values())
+
+
+def test_another_call_under_the_same_id_has_a_key_of_its_own() -> None:
+    """A recovery may use the id of what it replaces; a provider must not take its other call for a repetition."""
+    keys: list[tuple[int, str]] = []
+
+    async def charge(amount: int, context: ToolContext) -> str:
+        keys.append((amount, context.idempotency_key))
+        if amount == 1:
+            raise ValueError("too little")
+        return "charged"
+
+    plan = Plan((step("a", "charge", amount=1),))
+    live = Live(plan, tool_of(charge, idempotent=True, retries=0), replanner=Planner([step("a", "charge", amount=2)]))
+    assert "succeeded" == live.play().status
+    assert ([1, 2], 2) == ([amount for amount, _ in keys], len({key for _, key in keys}))

@@ -97,17 +97,13 @@ def run_playbook(
         analysis = found[0] if found else analysis_of(result)
         terminal.text("\n".join([*_figures(terminal, analysis.figures), *_findings(terminal, analysis.tables)]))
 
-    def show_both(result: RunResult) -> None:
-        if result.answer is not None:
-            terminal.data(write_answer(result.answer) + "\n")
-
     return drive(
         terminal,
         mode,
         plan,
         toolbox,
         starting(keeper, begin),
-        show_tables if question is None else show_both,
+        show_tables if question is None else lambda result: _show_answer(terminal, result),
         time_limit_s,
         prepare,
         streams_answer=question is not None,
@@ -118,6 +114,11 @@ def run_playbook(
         is_quiet=True,
         show_also=None if question is None else show_tables,
     )
+
+
+def _show_answer(terminal: Terminal, result: RunResult) -> None:
+    if result.answer is not None:
+        terminal.data(write_answer(result.answer) + "\n")
 
 
 def _write_report(report: Path, analysis: Analysis, *, as_markdown: bool) -> None:

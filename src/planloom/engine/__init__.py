@@ -14,6 +14,7 @@
     ending.py     the end of a run: reached once, awaited once
     attempt.py    what a run keeps of a step and of a call
     calls.py      calls of tools, wherever they run: made, timed, brought to an end
+    tables.py     tables of pandas, polars and Arrow at the border of a call: read, kept
     context.py    what a tool sees of its run
     threads.py, processes.py, worker.py    where sync tools run
     timers.py     every deadline and back-off of a run behind one timer of the loop

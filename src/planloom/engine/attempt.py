@@ -82,6 +82,8 @@ class Attempt:
     """Why the call was asked to end, if it was."""
     has_begun = False
     """Whether the tool may have been reached."""
+    is_reading = False
+    """Whether a thread reads the tables that the call takes, which is then made on the loop."""
     is_live = True
 
     def __init__(self, unit: Unit, record: Record, tool: Tool, step_id: str, timeout_s: float, expires: float) -> None:

@@ -24,12 +24,13 @@ from planloom.engine.failures import Failure, describe_exception
 from planloom.engine.processes import ProcessJob, locate_main
 from planloom.engine.secrecy import read_output, without_secrets
 from planloom.engine.slots import MAX_PROCESSES, MAX_THREADS
+from planloom.engine.tables import TableFolder
 from planloom.engine.timers import LiveCalls, Timers
 from planloom.engine.worker import Outcome, ProcessCall
 from planloom.plan.events import CallAbandoned
 from planloom.plan.limits import Limits
 from planloom.plan.redaction import Redactor
-from planloom.plan.values import normalise_output
+from planloom.plan.values import TableFoundError, normalise_output
 
 GRACE_S: Final = 2.0
 """How long a call that was asked to end may take before it is abandoned."""
@@ -86,18 +87,48 @@ class Calls:
             message = f"{MAX_ABANDONED} abandoned calls are still running; no more are made"
             self._on_end(attempt, Failure("limit", "TooManyAbandoned", message), None)
             return
+        if tool.takes_tables:
+            self._make_with_tables(attempt, args)
+            return
         if tool.context_parameter is not None:
-            prepared = {**prepared, tool.context_parameter: self._contexts.make(attempt)}
+            prepared = {**prepared, tool.context_parameter: self._contexts.make(attempt, args)}
         if tool.run_in != "loop":
-            context = self._caller.copy()
-            self._submit(attempt, lambda: context.run(_call, tool.function, prepared, self._limits, self._redactor))
+            context, tables = self._caller.copy(), TableFolder(self._contexts.folder, attempt.step_id)
+            call = _call, tool.function, prepared, self._limits, self._redactor, tables
+            self._submit(attempt, lambda: context.run(*call))
         elif self._may_continue:
             self._may_continue = False
             self._next = attempt, prepared
         else:
-            call = self._call_on_loop(attempt, prepared)
-            # in a copy of the caller's context variables; not by `context=`, which not every task factory takes
-            attempt.task = self._caller.run(self._loop.create_task, call)
+            self._start_task(attempt, prepared)
+
+    def _start_task(self, attempt: Attempt, prepared: dict[str, Any]) -> None:
+        call = self._call_on_loop(attempt, prepared)
+        # in a copy of the caller's context variables; not by `context=`, which not every task factory takes
+        attempt.task = self._caller.run(self._loop.create_task, call)
+
+    def _make_with_tables(self, attempt: Attempt, args: dict[str, Any]) -> None:
+        """Read the tables among the arguments on a thread, and make the call there, or on the loop afterwards."""
+        tool, limits, redactor = attempt.tool, self._limits, self._redactor
+        given = {} if tool.context_parameter is None else {tool.context_parameter: self._contexts.make(attempt, args)}
+        tables = TableFolder(self._contexts.folder, attempt.step_id)
+        context = self._caller.copy()
+        is_apart = attempt.is_reading = tool.run_in == "loop"
+
+        def read() -> dict[str, Any]:
+            return {**tables.read(tool, args), **given}
+
+        def call() -> Any:
+            return _call(tool.function, read(), limits, redactor, tables)
+
+        self._submit(attempt, lambda: context.run(read if is_apart else call))
+        attempt.has_begun = not is_apart
+
+    def _keep_tables(self, attempt: Attempt, value: Any) -> None:
+        """Let a thread keep the tables that a call on the loop gave back; that is its end."""
+        attempt.task = None  # it is over, or goes on with another call
+        tables = TableFolder(self._contexts.folder, attempt.step_id)
+        self._submit(attempt, lambda: tables.keep(value, self._limits, self._redactor))
 
     async def _call_on_loop(self, attempt: Attempt, args: dict[str, Any]) -> None:
         """Make a call, and then go on with a call that its end has set free: that saves a task and a turn of the loop.
@@ -111,7 +142,7 @@ class Calls:
         continued = 0
         while True:
             attempt.task, attempt.has_begun = task, True
-            failure, has_waited, tool = None, False, attempt.tool
+            failure, value, has_waited, tool = None, None, False, attempt.tool
             try:
                 value = tool.function(**args)
                 if tool.is_async and type(value) in _COROUTINES:
@@ -129,6 +160,9 @@ class Calls:
                     value = normalise_output(value, self._limits)
                 else:
                     value = read_output(value, self._limits, self._redactor)
+            except TableFoundError:
+                self._keep_tables(attempt, value)
+                return
             except BaseException as error:  # also SystemExit and KeyboardInterrupt: asyncio would end the program
                 failure, value = describe_exception(error), None
             continued += 1
@@ -147,16 +181,33 @@ class Calls:
     def _make_in_process(self, attempt: Attempt, args: dict[str, Any]) -> None:
         tool = attempt.tool
         assert tool.address is not None
+        try:
+            folder = str(self._contexts.folder())
+        except OSError as error:
+            message = f"the run's folder cannot be made: {describe_exception(error).message}"
+            self._on_end(attempt, Failure("worker", type(error).__name__, message), None)
+            return
         context = None
         if tool.context_parameter is not None:
             try:
-                context = pickle.dumps({**self._contexts.fields(attempt), "deps": self._contexts.deps})
+                context = pickle.dumps({**self._contexts.fields(attempt, args), "deps": self._contexts.deps})
             except Exception as error:
                 message = f"`deps` cannot go to another process: {describe_exception(error).message}"
                 self._on_end(attempt, Failure("worker", type(error).__name__, message), None)
                 return
         job = ProcessJob(
-            ProcessCall(tool.address, tool.coerces, args, tool.context_parameter, context, locate_main(), self._limits)
+            ProcessCall(
+                tool.address,
+                tool.coerces,
+                args,
+                tool.context_parameter,
+                context,
+                locate_main(),
+                self._limits,
+                folder,
+                attempt.step_id,
+                self._redactor,
+            )
         )
         attempt.kill = job.kill
         redactor = self._redactor
@@ -177,6 +228,11 @@ class Calls:
             failure = describe_exception(error)
         elif attempt.kill is not None:
             value, failure = value
+        elif attempt.is_reading:
+            attempt.is_reading = False
+            if attempt.is_live and attempt.cause is None:
+                self._start_task(attempt, value)
+                return
         self._on_end(attempt, failure, value)
 
     # ---- bringing calls to an end -------------------------------------------------------------------
@@ -269,10 +325,11 @@ def _rest_of(call: Any, waits_for: Any) -> Generator[Any, Any, Any]:
             return (yield from call)  # pyright: ignore[reportUnknownVariableType]
 
 
-def _call(function: Callable[..., Any], args: dict[str, Any], limits: Limits, redactor: Redactor | None) -> Any:
+def _call(
+    function: Callable[..., Any], args: dict[str, Any], limits: Limits, redactor: Redactor | None, tables: TableFolder
+) -> Any:
     """Call and normalise on the worker's thread, so that a large output does not hold up the loop."""
-    value = function(**args)
-    return normalise_output(value, limits) if redactor is None else read_output(value, limits, redactor)
+    return tables.normalise(function(**args), limits, redactor)
 
 
 def _clean_outcome(outcome: Outcome, redactor: Redactor) -> Outcome:

@@ -9,12 +9,14 @@ import shutil
 import tempfile
 import threading
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from planloom.engine.attempt import Attempt
 from planloom.engine.emitter import Emitter
+from planloom.plan.approvals import call_digest
 from planloom.plan.events import StepProgress
 from planloom.tools import ToolContext
 
@@ -39,45 +41,56 @@ class Contexts:
         self._worker_model = supplies.worker_model
         self._workdir = supplies.workdir
         self._own_workdir: Path | None = None
-        self._is_made = False
+        self._is_made = self._is_closed = False
+        self._lock = threading.Lock()
         self._emitter = emitter
         self._loop = loop
 
-    def make(self, attempt: Attempt) -> ToolContext:
+    def make(self, attempt: Attempt, args: Mapping[str, Any]) -> ToolContext:
         """Return the context of a call in this process."""
         return ToolContext(
-            **self.fields(attempt),
+            **self.fields(attempt, args),
             worker_model=self._worker_model,
             deps=self.deps,
             report=_Progress(attempt, self._emitter, self._loop),
             cancelled=lambda: attempt.cause is not None or not attempt.is_live,
         )
 
-    def fields(self, attempt: Attempt) -> dict[str, Any]:
-        """Return the plain fields of a context, which may also go to another process."""
+    def fields(self, attempt: Attempt, args: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the plain fields of a context, which may also go to another process.
+
+        The idempotency key is that of the run, the step, its element, and the call itself: a recovery may use the id of
+        the step that it replaces for another call, which is no repetition.
+        """
         index = attempt.unit.index
-        run_id = self._emitter.run_id
+        run_id, called = self._emitter.run_id, call_digest(attempt.step_id, attempt.tool.name, args)
         return {
             "run_id": run_id,
             "step_id": attempt.step_id if index < 0 else attempt.step_id.rpartition("[")[0],
             "index": None if index < 0 else index,
             "attempt": attempt.number,
-            "idempotency_key": hashlib.sha256(f"{run_id}\0{attempt.step_id}".encode()).hexdigest()[:32],
-            "workdir": str(self._folder()),
+            "idempotency_key": hashlib.sha256(f"{run_id}\0{called}".encode()).hexdigest()[:32],
+            "workdir": str(self.folder()),
         }
 
-    def _folder(self) -> Path:
-        if self._workdir is not None:
-            if not self._is_made:
-                self._workdir.mkdir(parents=True, exist_ok=True)
-                self._is_made = True
-            return self._workdir
-        if self._own_workdir is None:
-            self._own_workdir = Path(tempfile.mkdtemp(prefix="planloom-"))
-        return self._own_workdir
+    def folder(self) -> Path:
+        """Return the run's folder, which is there then. May be called from any thread."""
+        with self._lock:
+            if self._workdir is not None:
+                if not self._is_made:
+                    self._workdir.mkdir(parents=True, exist_ok=True)
+                    self._is_made = True
+                return self._workdir
+            if self._own_workdir is None:
+                if self._is_closed:
+                    raise FileNotFoundError("the run is over, and its folder is gone")
+                self._own_workdir = Path(tempfile.mkdtemp(prefix="planloom-"))
+            return self._own_workdir
 
     def close(self) -> None:
         """Remove the run's own folder."""
+        with self._lock:
+            self._is_closed = True
         if self._own_workdir is not None:
             shutil.rmtree(self._own_workdir, ignore_errors=True)
 

@@ -20,7 +20,7 @@ from planloom.plan.model import Plan, Step
 from planloom.plan.redacted import clean_issue, clean_plan
 from planloom.plan.redaction import MARK, MIN_SECRET_CHARS, Redactor
 from planloom.plan.secret_sources import check_length, checked_secrets, environment_secrets, marked_texts
-from planloom.plan.values import OutputError, normalise_output
+from planloom.plan.values import KeepTable, OutputError, normalise_output
 from planloom.tools import Tool
 
 SECRET_INPUTS: Final = "secret_inputs"  # noqa: S105 - a name
@@ -129,10 +129,10 @@ def shown_args(tool: Tool, args: dict[str, Any], redactor: Redactor | None) -> d
     return shown
 
 
-def read_output(value: Any, limits: Limits, redactor: Redactor) -> Any:
+def read_output(value: Any, limits: Limits, redactor: Redactor, keep: KeepTable | None = None) -> Any:
     """Return what a tool gave back as a JSON value without secrets. Raises `OutputError`."""
     found: list[str] = []
-    read = normalise_output(value, limits, found)
+    read = normalise_output(value, limits, found, keep=keep)
     for text in found:
         redactor.learn(text)
     return redactor.clean(read)

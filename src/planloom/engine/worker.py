@@ -14,12 +14,14 @@ import runpy
 import struct
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import IO, Any, Final
 
 from planloom.engine.failures import Failure, describe_exception
+from planloom.engine.tables import TableFolder
 from planloom.plan.limits import Limits
-from planloom.plan.values import normalise_output
+from planloom.plan.redaction import Redactor
 from planloom.tools import Tool, ToolContext
 from planloom.tools.address import ToolAddress
 from planloom.tools.loading import resolve_address
@@ -34,7 +36,8 @@ class ProcessCall:
     """One call to make in another process.
 
     `context` holds the pickled plain fields of its `ToolContext`, or None; `main` says where the caller's main
-    module is, as a module's name or a file. `coerces` is as in `Tool`.
+    module is, as a module's name or a file. `coerces` is as in `Tool`. Tables are read from `folder` and kept there,
+    with the `step_id` as their name, without what the `redactor` knows.
     """
 
     address: ToolAddress
@@ -44,6 +47,9 @@ class ProcessCall:
     context: bytes | None
     main: tuple[str | None, str | None]
     limits: Limits
+    folder: str
+    step_id: str
+    redactor: Redactor | None
 
 
 Outcome = tuple[Any, Failure | None]
@@ -85,12 +91,15 @@ def answer(request: bytes) -> Outcome:
         if call.address.module == "__main__" or b"__main__" in (call.context or b""):
             _load_main(call.main)
         found = _find(call.address, call.coerces)
-        args = found.prepare(call.args) if isinstance(found, Tool) and call.coerces else call.args
+        tables = TableFolder(lambda: Path(call.folder), call.step_id)
+        args = call.args
+        if isinstance(found, Tool) and call.coerces:
+            args = tables.read(found, args) if found.takes_tables else found.prepare(args)
         if call.context_parameter is not None:
             fields = pickle.loads(call.context or b"")  # noqa: S301 - likewise
             args = {**args, call.context_parameter: ToolContext(**fields)}
         function = found.function if isinstance(found, Tool) else found
-        return normalise_output(function(**args), call.limits), None
+        return tables.normalise(function(**args), call.limits, call.redactor), None
     except BaseException as error:
         return None, describe_exception(error)
 

@@ -82,6 +82,10 @@ class Redactor:
         """Return every secret."""
         return tuple(self._names)
 
+    def starts(self) -> list[str]:
+        """Return the beginnings of all that is looked for: a text without any of them is clean."""
+        return list(self._compiled[2])
+
     def learn(self, text: str, name: str = "") -> None:
         """Look for one more secret from now on; one that is too short to be looked for changes nothing.
 

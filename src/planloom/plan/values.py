@@ -10,11 +10,12 @@ import dataclasses
 import json
 import math
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, ItemsView, Iterator, KeysView, Mapping, ValuesView
+from collections.abc import AsyncIterator, Awaitable, Callable, ItemsView, Iterator, KeysView, Mapping, ValuesView
 from decimal import Decimal
 from enum import Enum
 from typing import Any, Final, cast
 
+from planloom.plan.frames import TableError, kind_of_frame
 from planloom.plan.issues import with_article
 from planloom.plan.limits import DEFAULT_LIMITS, Limits
 from planloom.plan.redaction import MARK
@@ -34,6 +35,14 @@ _NODE_BYTES: Final = 8
 
 class OutputError(ValueError):
     """A value that cannot pass between steps."""
+
+
+class TableFoundError(OutputError):
+    """A table of pandas, polars or Arrow where nobody keeps tables."""
+
+
+KeepTable = Callable[[Any], Any]
+"""Keeps a table of pandas, polars or Arrow and returns its handle, a JSON value. Raises `TableError`."""
 
 
 class _RefusedError(Exception):
@@ -61,7 +70,12 @@ def copy_json(value: Any) -> Any:
 
 
 def normalise_output(
-    value: Any, limits: Limits = DEFAULT_LIMITS, found: list[str] | None = None, *, reveals: bool = False
+    value: Any,
+    limits: Limits = DEFAULT_LIMITS,
+    found: list[str] | None = None,
+    *,
+    reveals: bool = False,
+    keep: KeepTable | None = None,
 ) -> Any:
     """Return what a tool gave back as a JSON value that shares nothing with it.
 
@@ -71,7 +85,8 @@ def normalise_output(
     Unicode, values past `limits.output_bytes` or `limits.output_depth`, and values whose own methods raise.
 
     A value that is marked secret, such as a `SecretStr`, becomes `[secret]`, or its own text if this `reveals` it;
-    its text is added to `found`.
+    its text is added to `found`. A table of pandas, polars or Arrow becomes what `keep` returns; without that,
+    `TableFoundError` is raised.
     """
     kind = type(value)  # pyright: ignore[reportUnknownVariableType]
     if value is None or kind is bool or (kind is int and -_PLAIN_INTEGER < value < _PLAIN_INTEGER):
@@ -79,7 +94,7 @@ def normalise_output(
     if kind is str and len(value) < _PLAIN_CHARS and value.isascii():
         return value
     try:
-        return _Normaliser(limits, found, reveals=reveals).normalise(value, 0)
+        return _Normaliser(limits, found, reveals=reveals, keep=keep).normalise(value, 0)
     except OutputError:
         raise
     except _RefusedError as refused:
@@ -93,10 +108,11 @@ def normalise_output(
 class _Normaliser:
     """Walks one output, counting its size and the containers it is inside of."""
 
-    def __init__(self, limits: Limits, found: list[str] | None = None, *, reveals: bool = False) -> None:
+    def __init__(self, limits: Limits, found: list[str] | None, *, reveals: bool, keep: KeepTable | None) -> None:
         self.limits = limits
         self.found = found
         self.reveals = reveals
+        self.keep = keep
         self.bytes_left = limits.output_bytes
         self.inside: set[int] = set()
 
@@ -222,7 +238,20 @@ class _Normaliser:
         if type(array).__module__ == "numpy" and hasattr(array, "tolist"):
             self._count(int(array.nbytes))
             return array.tolist()
+        if kind_of_frame(value) is not None:
+            return self._table(value)
         return _convert_with_pydantic(value)
+
+    def _table(self, frame: Any) -> Any:
+        if self.keep is None:
+            raise TableFoundError(
+                f"the output holds {with_article(type(frame).__name__)}, and a table can only come from a step of a "
+                "plan; give its rows as a list of objects, or the name of its file"
+            )
+        try:
+            return self.keep(frame)
+        except TableError as error:
+            raise _RefusedError(str(error)) from error
 
 
 def _fits(value: Any, most: int) -> bool:
@@ -258,10 +287,23 @@ def _convert_with_pydantic(value: Any) -> Any:
     try:
         return to_jsonable_python(value, inf_nan_mode="constants")
     except (PydanticSerializationError, ValueError, RecursionError, TypeError):
-        raise _RefusedError(
-            f"is {with_article(type(value).__name__)}, which has no JSON form; "
-            "return text, numbers, lists, objects, dataclasses or pydantic models"
-        ) from None
+        raise _RefusedError(_no_json(value)) from None
+
+
+def _no_json(value: Any) -> str:
+    """Say that a value has no JSON form, and what to return instead of it."""
+    name = type(value).__name__
+    if isinstance(value, bytes | bytearray):
+        return f"is {len(value):,} {name} that are no UTF-8 text; {_ANOTHER_WAY}, or return base64 text"
+    if name == "Series":
+        return "is a Series, which has no JSON form; return series.to_list(), or series.to_frame() for a table"
+    return (
+        f"is {with_article(name)}, which has no JSON form; return text, numbers, lists, objects, dataclasses, pydantic "
+        f"models, or a table of pandas, polars or pyarrow; {_ANOTHER_WAY}, and keep what must stay open in `deps`"
+    )
+
+
+_ANOTHER_WAY: Final = "write what is large or binary to a file in `context.workdir` and return its name"
 
 
 def _sorted(elements: list[Any]) -> list[Any]:

@@ -4,6 +4,8 @@ context    what a tool may know about its run          signature  a callable, re
 definition `@tool` and `Tool`                          docstrings the words of a docstring
 toolbox    tools by name                               schema     JSON Schema from types, and back
 loading    tools from a module or file                 arguments  the check before a call
+tables     handles of tables, and their files   frames     tables of pandas, polars and Arrow
+annotations types that pydantic cannot describe
 address    finding a function from another process     facts      effects, limits, where it runs
 checks     plans against a toolbox (imported by itself: it needs jsonschema-rs)
 """

@@ -8,24 +8,35 @@ from __future__ import annotations
 
 import json
 import reprlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
-from planloom.errors import ArgumentsError
+from planloom.errors import ArgumentsError, DataError
 from planloom.plan.suggest import nearest
+from planloom.tools.annotations import FOLDER_KEY
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-Prepare = Callable[[dict[str, Any], str], dict[str, Any]]
-"""Takes arguments and the tool's name (for messages); gives checked arguments or raises ArgumentsError."""
+
+class Prepare(Protocol):
+    """Takes arguments and the tool's name (for messages); gives checked arguments or raises ArgumentsError.
+
+    Tables are read from `folder`; without one they stay handles.
+    """
+
+    def __call__(self, args: dict[str, Any], tool: str, folder: Path | None = None, /) -> dict[str, Any]:
+        """Check arguments."""
+        ...
+
 
 MAXIMUM_PROBLEMS: Final = 20
 MAXIMUM_VALUE_CHARACTERS: Final = 60
 
 
-def check_nothing(args: dict[str, Any], tool: str) -> dict[str, Any]:
+def check_nothing(args: dict[str, Any], tool: str, folder: Path | None = None, /) -> dict[str, Any]:  # noqa: ARG001
     """The check of a tool without parameters."""
     if args:
         raise _arguments_error(tool, [_unexpected(str(name), ()) for name in args])
@@ -41,14 +52,14 @@ def check_with_pydantic(adapter: TypeAdapter[Any], names: tuple[str, ...], hidde
 
     validate = adapter.validator.validate_python
 
-    def check(args: dict[str, Any], tool: str) -> dict[str, Any]:
+    def check(args: dict[str, Any], tool: str, folder: Path | None = None, /) -> dict[str, Any]:
         try:
             if hidden and not hidden.isdisjoint(args):
                 raise _arguments_error(tool, [_unexpected(name, names) for name in hidden & args.keys()])
-            return validate(args)
+            return validate(args) if folder is None else validate(args, context={FOLDER_KEY: folder})
         except ValidationError as error:
             problems = list(_pydantic_problems(error.errors(include_url=False, include_context=False), args, names))
-        except ArgumentsError:
+        except (ArgumentsError, DataError):
             raise
         except Exception as error:  # a validator of the user's own type may raise anything
             raise ArgumentsError(f"`{tool}`: checking its arguments raised {type(error).__name__}: {error}") from error
@@ -60,7 +71,7 @@ def check_with_pydantic(adapter: TypeAdapter[Any], names: tuple[str, ...], hidde
 def check_with_json_schema(validator: Any, hidden: frozenset[str]) -> Prepare:
     """A check against a compiled JSON Schema; nothing is coerced, the same object comes back."""
 
-    def check(args: dict[str, Any], tool: str) -> dict[str, Any]:
+    def check(args: dict[str, Any], tool: str, folder: Path | None = None, /) -> dict[str, Any]:  # noqa: ARG001
         if hidden and not hidden.isdisjoint(args):
             raise _arguments_error(tool, [_unexpected(name, ()) for name in hidden & args.keys()])
         try:

@@ -11,10 +11,12 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Unpack, cast, overload
 
 from planloom.errors import ToolDefinitionError
 from planloom.tools.address import ToolAddress, address_of
+from planloom.tools.annotations import takes_table
 from planloom.tools.arguments import Prepare
 from planloom.tools.docstrings import read_docstring
 from planloom.tools.facts import RunIn, ToolFacts, check_facts, check_name
@@ -51,6 +53,7 @@ class Tool:
     - `coerces`: `prepare` turns JSON into the function's own types; not so for a schema from elsewhere.
     - `secret_parameters`: those whose schema is `writeOnly`, as that of a `SecretStr`; `has_secrets`: those, or some
       part of a parameter or of the value, are secret.
+    - `takes_tables`: some parameter is a table of pandas, polars or Arrow: `read_tables` is called before the function.
     - `address`: where another process finds the function, or None when none could.
 
     The facts are described at `ToolFacts`; here they all have a value, but for those that may be None. Two tools
@@ -80,6 +83,7 @@ class Tool:
     cache: bool
     secret_parameters: tuple[str, ...]
     has_secrets: bool
+    takes_tables: bool
     address: ToolAddress | None
     _prepare: Prepare = field(repr=False)
     _given: ToolFacts = field(repr=False)
@@ -124,6 +128,7 @@ class Tool:
             function=function,
             context_parameter=signature.context_parameter,
             coerces=True,
+            takes_tables=any(map(takes_table, [signature.extra, *(one.annotation for one in signature.parameters)])),
             prepare=prepare,
         )
         return _assemble(outline, facts)
@@ -158,6 +163,7 @@ class Tool:
             function=function,
             context_parameter=context,
             coerces=False,
+            takes_tables=False,
             prepare=prepare,
         )
         return _assemble(outline, facts)
@@ -176,6 +182,7 @@ class Tool:
             function=self.function,
             context_parameter=self.context_parameter,
             coerces=self.coerces,
+            takes_tables=self.takes_tables,
             prepare=self._prepare,
         )
         return _assemble(outline, given)
@@ -203,9 +210,17 @@ class Tool:
     def prepare(self, args: dict[str, Any]) -> dict[str, Any]:
         """Check arguments and coerce them to the function's types; absent optional arguments stay absent.
 
-        The result may share containers with `args`. Raises ArgumentsError that lists every bad argument.
+        The result may share containers with `args`. A table stays a handle, to be read by `read_tables`. Raises
+        ArgumentsError that lists every bad argument.
         """
         return self._prepare(args, self.name)
+
+    def read_tables(self, args: dict[str, Any], folder: Path) -> dict[str, Any]:
+        """Like `prepare`, and tables are read from the run's folder: this takes as long as they are large.
+
+        Raises DataError too, for a handle whose table is not there, or cannot be read.
+        """
+        return self._prepare(args, self.name, folder)
 
     def to_dict(self) -> dict[str, Any]:
         """The tool as a JSON object, as `planloom tools --json` prints it."""
@@ -290,6 +305,7 @@ class _Outline:
     function: Callable[..., Any]
     context_parameter: str | None
     coerces: bool
+    takes_tables: bool
     prepare: Prepare
 
 
@@ -314,6 +330,7 @@ def _assemble(outline: _Outline, facts: ToolFacts) -> Tool:
         is_async=awaited,
         context_parameter=outline.context_parameter,
         coerces=outline.coerces,
+        takes_tables=outline.takes_tables,
         secret_parameters=find_secret_parameters(outline.parameters),
         has_secrets=is_secret(outline.parameters) or is_secret(outline.returns),
         address=address if isinstance(address, ToolAddress) else None,

@@ -8,6 +8,7 @@ described is an error for a parameter, and merely unknown for a return value.
 from __future__ import annotations
 
 import copy
+import dataclasses
 import functools
 import json
 import re
@@ -16,6 +17,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Final, Union, cast, get_args, get_origin
 
 from planloom.errors import ToolDefinitionError
+from planloom.tools.annotations import for_parameter, for_return
 from planloom.tools.arguments import Prepare, check_nothing, check_with_json_schema, check_with_pydantic
 from planloom.tools.docstrings import Documentation
 from planloom.tools.signature import EMPTY, CallableSignature, Parameter, Unresolved
@@ -40,6 +42,7 @@ def describe_parameters(signature: CallableSignature, documentation: Documentati
     if not signature.parameters and signature.extra is EMPTY:
         return {"type": "object", "properties": {}, "additionalProperties": False}, check_nothing
 
+    signature = _describable(signature)
     fields = {parameter.name: _field_type(parameter) for parameter in signature.parameters}
     _refuse_unresolved(signature)
     adapter, schema = _describe_fields(signature, fields)
@@ -53,6 +56,15 @@ def describe_parameters(signature: CallableSignature, documentation: Documentati
     names = tuple(schema["properties"])
     is_open = signature.extra is not EMPTY
     return schema, check_with_pydantic(adapter, names, hidden=signature.hidden if is_open else frozenset())
+
+
+def _describable(signature: CallableSignature) -> CallableSignature:
+    """The signature with what stands for tables and arrays in the place of those."""
+    parameters = tuple(
+        dataclasses.replace(parameter, annotation=for_parameter(parameter.annotation))
+        for parameter in signature.parameters
+    )
+    return dataclasses.replace(signature, parameters=parameters, extra=for_parameter(signature.extra))
 
 
 def _with_properties(
@@ -69,6 +81,7 @@ def describe_return(annotation: Any, documentation: Documentation) -> JsonSchema
     """The JSON Schema of what a function gives, as its JSON will look, or None when that is unknown."""
     if annotation is EMPTY or isinstance(annotation, Unresolved):
         return None
+    annotation = for_return(annotation)
     try:
         schema = _json_schema(_adapter(annotation), "serialization")
     except Exception:  # noqa: BLE001 (a type's own schema hook may raise anything)
@@ -212,7 +225,8 @@ def _try_alone(signature: CallableSignature, name: str, fields: dict[str, Any], 
         raise ToolDefinitionError(
             f"`{signature.label}`: parameter `{name}` has a type that cannot be written as JSON Schema: "
             f"{_first_line(error)}\n"
-            "hint: use JSON-able types, dataclasses or pydantic models; a ToolContext has the rest"
+            "hint: use JSON-able types, dataclasses, pydantic models, arrays of NumPy, or tables of pandas, polars or "
+            "pyarrow; a ToolContext has the rest"
         ) from error
 
 
