@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from sklearn import metrics
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -157,6 +158,64 @@ def test_no_rows_held_out(cases: Path) -> None:
     table = pd.read_csv(cases).dropna(subset=["x", "y"])
     slope, intercept = np.polyfit(table["x"], table["y"], 1)
     assert pytest.approx((slope, intercept)) == (model["coefficients"]["x"], model["intercept"])
+
+
+def test_coefficients_are_tested(cases: Path) -> None:
+    """One input: SciPy's line; two: an input's test is that of what the other leaves of target and input."""
+    table = pd.read_csv(cases).dropna(subset=["x", "y", "z"])
+    model = fitted(cases, target="y", features=["x"], test_share=0)
+    test = model["coefficient_tests"]["x"]
+    reach = stats.t.ppf(0.975, model["n"] - 2) * test["standard_error"]
+    one = pd.read_csv(cases).dropna(subset=["x", "y"])
+    line = stats.linregress(one["x"], one["y"])
+    assert pytest.approx((line.stderr, line.pvalue)) == (test["standard_error"], test["p_value"])
+    assert pytest.approx([line.slope - reach, line.slope + reach]) == test["interval"]
+    assert "ordinary least squares" in model["method"]
+    both = fitted(cases, target="y", features=["x", "z"], test_share=0)["coefficient_tests"]["x"]
+    design = np.column_stack([np.ones(len(table)), table["x"], table["z"]])
+    fit, residual, _, _ = np.linalg.lstsq(design, table["y"].to_numpy(), rcond=None)
+    freedom = len(table) - 3
+    error = math.sqrt(residual[0] / freedom * np.linalg.inv(design.T @ design)[1, 1])
+    assert pytest.approx((error, fit[1] / error, 2 * stats.t.sf(abs(fit[1] / error), freedom))) == (
+        both["standard_error"],
+        both["t"],
+        both["p_value"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "note"),
+    [
+        ("x,z,y\n1,2,1\n2,4,3\n3,6,2\n4,8,9\n5,10,4\n", "follows from the others"),
+        ("x,z,y\n1,2,1\n2,2,3\n3,2,2\n4,2,9\n5,2,4\n", "is constant"),
+        ("x,z,y\n1,2,1\n2,5,3\n3,2,2\n", "too few"),
+    ],
+)
+def test_coefficients_that_cannot_be_tested(content: str, note: str, tmp_path: Path) -> None:
+    """Without a test there is a reason, and the coefficients stand."""
+    path = tmp_path / "few.csv"
+    path.write_text(content)
+    model = fitted(path, target="y", features=["x", "z"], test_share=0)
+    assert {} == model["coefficient_tests"]
+    assert ["x", "z"] == list(model["coefficients"])
+    assert any(note in line for line in model["notes"])
+
+
+def test_a_class_for_nearly_every_row(tmp_path: Path) -> None:
+    """A tree is trained on it without a warning, and it is said that this is hardly meant."""
+    path = tmp_path / "names.csv"
+    path.write_text("x,name\n" + "".join(f"{x},name {x}\n" for x in range(30)))
+    model = fitted(path, target="name", features=["x"], model="tree")
+    assert any("few rows per class" in note for note in model["notes"])
+
+
+def test_an_exact_line(tmp_path: Path) -> None:
+    """A line without any error has coefficients and a certain test."""
+    path = tmp_path / "exact.csv"
+    path.write_text("x,y\n" + "".join(f"{x},{2 * x}\n" for x in range(8)))
+    test = fitted(path, target="y", features=["x"], test_share=0)["coefficient_tests"]["x"]
+    assert pytest.approx([2, 2]) == test["interval"]
+    assert test["p_value"] in (None, pytest.approx(0))
 
 
 def test_predictions_of_given_rows(cases: Path) -> None:

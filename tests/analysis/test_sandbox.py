@@ -217,7 +217,7 @@ def request_for(load: Load, context: ToolContext, monkeypatch: pytest.MonkeyPatc
     (context.workdir / f"{table['artifact']}.parquet").rename(context.workdir / "table0.parquet")
     monkeypatch.chdir(context.workdir)
     return lambda sql: {
-        "tables": {"data": "table0.parquet"}, "sql": sql, "expressions": [], "output": "result.parquet",
+        "tables": {"data": "table0.parquet"}, "sql": sql, "expressions": [], "values": {}, "output": "result.parquet",
         "spill": "spill", "memory_limit": "100MB",
     }  # fmt: skip
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from planloom import Toolbox, ToolContext
+from planloom.analysis.groups import Measure
 from planloom.analysis.statistical_tools import STATISTICAL_TOOLS
 
 numpy = pytest.importorskip("numpy")
@@ -235,7 +236,7 @@ def test_groups(frame: Any, table: Any, run: Callable[..., Any]) -> None:
         assert pytest.approx(expected) == list(group["values"]["x"].values())
         assert len(rows) == group["rows"]
     best = run("group_summary", table, by=["group"], columns=["x"], order_by="mean", descending=True, limit=1)
-    means = frame.groupby("group", dropna=False)["x"].mean()
+    means = frame.groupby("group")["x"].mean()
     assert pytest.approx(means.max()) == best["groups"][0]["values"]["x"]["mean"]
     assert (4, 3) == (best["group_count"], best["left_out"])
 
@@ -435,3 +436,27 @@ def test_profile(load: Load, run: Callable[..., Any]) -> None:
         assert finding in said
     assert "`plain`" not in said
     assert {"value": 0, "count": 5, "share": 0.25} in found["columns"]["plain"]["top"]
+
+
+@pytest.mark.parametrize("order_by", ["group", "rows", "mean"])
+@pytest.mark.parametrize("descending", [True, False])
+def test_rows_without_a_group_come_last(order_by: str, descending: bool, load: Load, run: Callable[..., Any]) -> None:
+    """Whatever the order, the first group is one that has a name."""
+    table = load("rep,n\nA,1\nB,2\nB,3\n,0\n,9\n,9\n,9\n")
+    groups = run(
+        "group_summary", table, by=["rep"], measures=["mean"], order_by=order_by, descending=descending
+    )["groups"]  # fmt: skip
+    assert None is groups[-1]["group"]["rep"]
+    assert (["B", "A"] if descending else ["A", "B"]) == [group["group"]["rep"] for group in groups[:-1]]
+
+
+@pytest.mark.parametrize("measure", get_args(Measure))
+def test_each_measure_alone(measure: str, load: Load, run: Callable[..., Any]) -> None:
+    """A measure asked for alone, or as the order alone, is what it is among all; missing values have none."""
+    table = load("g,n\nA,1\nA,2\nA,4\nB,\nB,\n")
+    whole = run("group_summary", table, by=["g"], measures=list(get_args(Measure)))["groups"]
+    for asked in ({"measures": [measure]}, {"measures": ["count"], "order_by": measure, "descending": True}):
+        groups = run("group_summary", table, by=["g"], **asked)["groups"]
+        for group in groups:
+            same = next(other for other in whole if other["group"] == group["group"])
+            assert same["values"]["n"][measure] == group["values"]["n"][measure]

@@ -347,10 +347,67 @@ def test_query_names_its_tables(people: Path) -> None:
     context = ToolContext(workdir=people.parent / "run")
     table = load_data(str(people), context)
     query = TABLE_TOOLS[0]
-    with pytest.raises(DataError, match="has no table"):
-        query(sql="SELECT 1", context=context)
+    with pytest.raises(DataError, match="no table `data` here\nhint: give the step"):
+        query(sql="SELECT * FROM data", context=context)
     with pytest.raises(DataError, match="`data` too"):
         query(sql="SELECT 1", context=context, data=table, tables={"DATA": table})
+
+
+# values: the SQL, and the row that it gives
+VALUES: list[tuple[dict[str, Any], str, dict[str, Any]]] = [
+    ({"p": 0.03, "r": -0.456}, "SELECT round($r, 2) AS r, $p < 0.05 AS sure", {"r": -0.46, "sure": True}),
+    ({"name": "O'Brien\"; DROP VIEW data"}, "SELECT $name || '!' AS x", {"x": "O'Brien\"; DROP VIEW data!"}),
+    ({"a": 1, "b": -2}, "SELECT $a-$b AS x, $A + 1 AS y", {"x": 3, "y": 2}),
+    ({"none": None, "p": 1e-20}, "SELECT $none AS x, round($p, 4) AS y", {"x": None, "y": 0.0}),
+    ({"names": ["b", "a"]}, "SELECT array_to_string(list_sort($names), ', ') AS x", {"x": "a, b"}),
+    ({"names": []}, "SELECT array_to_string($names, ', ') AS x, len($names) AS y", {"x": "", "y": 0}),
+    ({"rows": [{"a": 1}, {"a": 4}]}, "SELECT sum(r.a) AS x FROM (SELECT unnest($rows) AS r)", {"x": 5}),
+    ({"unused": 1}, "SELECT '$unused' AS x", {"x": "$unused"}),
+    ({"big": 2**70}, "SELECT $big > 1e20 AS x", {"x": True}),
+]
+
+
+@pytest.mark.parametrize(("values", "sql", "row"), VALUES)
+def test_query_of_values(values: dict[str, Any], sql: str, row: dict[str, Any], context: ToolContext) -> None:
+    """Figures of other steps stand as $name, bound and never written into the text; no table is needed."""
+    context.workdir.mkdir(parents=True, exist_ok=True)
+    assert [row] == TABLE_TOOLS[0](sql=sql, values=values, context=context)["rows"]
+
+
+def test_query_of_a_table_and_values(people: Path) -> None:
+    """A value may be one that another step found, and select rows by it."""
+    steps = [
+        step("most", "query", data="{{t.output}}", sql="SELECT town FROM data GROUP BY 1 ORDER BY count(*) DESC LIMIT 1"),
+        step(
+            "there", "query", data="{{t.output}}", sql="SELECT name FROM data WHERE town = $town AND fare > 8",
+            values={"town": "{{most.output.rows[0].town}}"},
+        ),
+    ]  # fmt: skip
+    assert [{"name": "Cid"}] == outputs(steps, t=people)["there"]["rows"]
+
+
+@pytest.mark.parametrize(
+    ("values", "sql", "piece"),
+    [
+        (None, "SELECT $p", "`$p` has no value here\nhint: write the value itself"),
+        ({"q": 1}, "SELECT $p", "`$p` has no value here\nhint: the values are `q`"),
+        ({"p": 1}, "SELECT ?", "`?` has no value here"),
+        ({"p": 1}, "SELECT $1", "`?` has no value here"),
+        ({"1": 1}, "SELECT $1", "letters, digits, underscores"),
+        ({"p q": 1}, "SELECT 1", "letters, digits, underscores"),
+        ({"p": 1, "P": 2}, "SELECT $p", "letter case"),
+        ({f"v{n}": n for n in range(101)}, "SELECT 1", "at most 100"),
+        ({"p": "x" * 1_000_001}, "SELECT $p", "a table goes into `data`"),
+        ({"p": "data"}, "SELECT * FROM $p", "`sql` is not right"),
+        ({"p": 1}, "SELECT abs($p, $p, 'x')", "`sql` is not right"),
+    ],
+)
+def test_bad_values(values: dict[str, Any] | None, sql: str, piece: str, context: ToolContext) -> None:
+    """What has no value, or cannot have one, is refused with a hint."""
+    context.workdir.mkdir(parents=True, exist_ok=True)
+    with pytest.raises(DataError) as caught:
+        TABLE_TOOLS[0](sql=sql, values=values, context=context)
+    assert piece in str(caught.value)
 
 
 def test_wrong_references_are_caught() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, cast
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -17,7 +17,7 @@ from typing_extensions import TypedDict
 from planloom.analysis.columns import NUMERIC, column_kinds, one_column
 from planloom.analysis.database import Database, open_database
 from planloom.analysis.moments import Moments, Scale, column_moments, column_scales
-from planloom.analysis.normality import NormalityTest, normality_tests
+from planloom.analysis.normality import NormalityTest, NormalityTests, normality_tests
 from planloom.analysis.statistics import QUARTILES, number_sql
 from planloom.analysis.tables import Table, table_path
 from planloom.analysis.values import finite
@@ -59,7 +59,7 @@ class Distribution(TypedDict):
     kurtosis: Annotated[float | None, Field(description="Excess, biased, as scipy.stats.kurtosis")]
     kurtosis_unbiased: Annotated[float | None, Field(description="Excess, adjusted, as pandas' kurt")]
     quantiles: dict[str, float | None]
-    normality: dict[str, NormalityTest]
+    normality: NormalityTests
     shape: str
     histogram: list[Bin]
     method: str
@@ -131,9 +131,7 @@ def _histogram(database: Database, source: str, name: str, scale: Scale, bins: i
     ]
 
 
-def _tests(
-    database: Database, source: str, name: str, scale: Scale, moments: Moments, alpha: float
-) -> dict[str, NormalityTest]:
+def _tests(database: Database, source: str, name: str, scale: Scale, moments: Moments, alpha: float) -> NormalityTests:
     there = f"{source} WHERE {number_sql(name)} IS NOT NULL"
     held = f"SELECT {scale.sql(name)} AS z, row_number() OVER () AS number FROM {there}"
     sampled = ""
@@ -147,15 +145,16 @@ def _tests(
     return normality_tests(moments, z, alpha, sampled)
 
 
-def _shape(moments: Moments, tests: dict[str, NormalityTest], alpha: float) -> str:
+def _shape(moments: Moments, tests: NormalityTests, alpha: float) -> str:
     """The distribution in words."""
     skewness, kurtosis = moments.skewness, moments.kurtosis
     if skewness is None or kurtosis is None:
         return "one value only" if moments.n < 2 else "constant"
     side = "symmetric" if abs(skewness) < SYMMETRIC else f"skewed to the {'right' if skewness > 0 else 'left'}"
     tails = "tails as of a normal" if abs(kurtosis) < SYMMETRIC else f"{'heavy' if kurtosis > 0 else 'light'} tails"
-    rejected = [name for name, test in tests.items() if test["normal"] is False]
-    kept = [name for name, test in tests.items() if test["normal"]]
+    each = cast("dict[str, NormalityTest]", tests)
+    rejected = [name for name, test in each.items() if test["normal"] is False]
+    kept = [name for name, test in each.items() if test["normal"]]
     verdict = [f"normality rejected at {alpha:g} by {', '.join(rejected)}"] if rejected else []
     verdict += [f"not rejected by {', '.join(kept)}"] if kept else []
     return "; ".join([f"{side} (skewness {skewness:.3g}), {tails} (excess kurtosis {kurtosis:.3g})", *verdict])

@@ -1,6 +1,7 @@
 """Sums a table up by groups, and counts how often values occur.
 
-Rule: rows whose group is missing form a group of their own (null), last; they are never dropped in silence.
+Rule: rows whose group is missing form a group of their own (null), last in every order; they are never dropped in
+silence.
 """
 
 # ruff: noqa: S608 (names and texts enter SQL through `identifier` and `literal` alone)
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, cast, get_args
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -26,6 +27,7 @@ Measure = Literal[
     "iqr", "range", "skewness", "kurtosis",
 ]  # fmt: skip
 MEASURES: Final[tuple[Measure, ...]] = ("count", "mean", "median", "std", "min", "max")
+_ALL: Final = get_args(Measure)
 MAX_GROUPS: Final = 1_000
 """Most groups in one output."""
 MAX_GROUPED_COLUMNS: Final = 40
@@ -89,6 +91,8 @@ def summarise_groups(
     wanted = list(dict.fromkeys(measures))
     if not wanted:
         raise DataError("`measures` is an empty list\nhint: name some, or leave `measures` out")
+    if order_by in _ALL and order_by not in wanted:
+        wanted.append(cast("Measure", order_by))
     with open_database(folder) as database:
         kinds = column_kinds(database, path)
         keys = several_columns(kinds, by, allowed=GROUPING, argument="by") if by else []
@@ -203,8 +207,10 @@ class _GroupQuery:
         last = [f"{key} ASC NULLS LAST" for key in by]
         if order_by == "group":
             return [f"{key} {direction} NULLS LAST" for key in by] or ["rows"]
+        # whoever takes the first group asks for the best one that has a name
+        named = [f"({' OR '.join(f'{key} IS NULL' for key in by)})"] if by else []
         if order_by == "rows":
-            return [f"rows {direction}", *last]
+            return [*named, f"rows {direction}", *last]
         sources = {
             "count": "m0_0", "missing": "rows - m0_0", "distinct": "m0_8", "sum": "m0_7", "mean": "m0_3",
             "median": "m0_6[2]", "std": "m0_4", "std_population": "m0_5", "min": "m0_1", "max": "m0_2",
@@ -213,7 +219,7 @@ class _GroupQuery:
         }  # fmt: skip
         if order_by in _SHAPES and self.scales.get(self.names[0]) is None:
             return last or ["rows"]
-        return [f"{sources[order_by]} {direction} NULLS LAST", *last]
+        return [*named, f"{sources[order_by]} {direction} NULLS LAST", *last]
 
     def group(self, row: Sequence[Any], total: int) -> Group:
         """One row of the query as a group."""
@@ -237,7 +243,7 @@ def _measured(part: Sequence[Any], rows: int, scale: Scale | None, shape: Moment
     count, smallest, largest, mean, std, std_population, quartiles, total, distinct = part
     q25, median, q75 = (finite(value) for value in quartiles or (None, None, None))
     is_constant = count > 1 and scale is not None and scale.constant
-    has_range = isinstance(plain(smallest), int | float)
+    has_range = isinstance(plain(smallest), int | float) and largest is not None  # each is there only if asked for
     return {
         "count": count,
         "missing": rows - count,

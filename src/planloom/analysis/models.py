@@ -17,6 +17,7 @@ from typing_extensions import TypedDict
 
 from planloom.analysis.columns import GROUPING, column_kinds, one_column, several_columns
 from planloom.analysis.database import Database, import_extra, open_database
+from planloom.analysis.model_inference import TESTS, CoefficientTest, coefficient_tests
 from planloom.analysis.model_inputs import Inputs, Rows, fetch_given, fetch_rows, plan_inputs
 from planloom.analysis.model_metrics import Metrics, classification_metrics, regression_metrics
 from planloom.analysis.tables import Kind, Table, table_path
@@ -50,8 +51,8 @@ class Prediction(TypedDict):
 class Model(TypedDict):
     """A fitted model: how well it does, what it is made of, and what it predicts."""
 
-    model: ModelKind
-    task: Literal["regression", "classification"]
+    model: str
+    task: Annotated[str, Field(description="regression or classification")]
     target: str
     features: list[str]
     n: Annotated[int, Field(description="Rows used")]
@@ -64,6 +65,7 @@ class Model(TypedDict):
     coefficients: Annotated[
         dict[str, float], Field(description="By input, of a linear or logistic model of two classes")
     ]
+    coefficient_tests: Annotated[dict[str, CoefficientTest], Field(description="By input, of a linear model")]
     class_coefficients: Annotated[
         dict[str, dict[str, float]], Field(description="By class, then by input, of three classes or more")
     ]
@@ -100,7 +102,8 @@ def fit_model(
     _check_rows(rows, train, inputs)
     final: Literal["regression", "classification"] = "classification" if inputs.classes else "regression"
     estimator, words = _estimator(kind, final, seed)
-    notes = [*inputs.notes, *_fit(estimator, rows, train, kind)]
+    notes = [*inputs.notes, *_fit(estimator, rows, train, inputs)]
+    tests = _tests(estimator, rows, train, inputs, notes) if kind == "linear" else {}
     shown = list(given[:MAX_PREDICTIONS])
     split = f"train_test_split(test_size={test_share:g}, random_state={seed})" if test_share else "no rows held out"
     return {
@@ -115,10 +118,11 @@ def fit_model(
         "test": _judge(estimator, rows, test, inputs) if len(test) else None,
         "train": _judge(estimator, rows, train, inputs),
         **_figures(estimator, inputs, notes),
+        "coefficient_tests": tests,
         "classes": list(inputs.classes),
         "predictions": _predict(estimator, inputs, shown),
         "predictions_left_out": len(given) - len(shown),
-        "method": f"scikit-learn {words}; {split}; {inputs.words}",
+        "method": f"scikit-learn {words}; {split}; {inputs.words}{f'; {TESTS}' if tests else ''}",
         "notes": notes,
     }
 
@@ -213,17 +217,20 @@ def _estimator(kind: ModelKind, task: str, seed: int) -> tuple[Any, str]:
     return made, f"RandomForest{ending}(n_estimators={TREES}, random_state={seed})"
 
 
-def _fit(estimator: Any, rows: Rows, train: Any, kind: ModelKind) -> list[str]:
-    """Fit, and say if that did not come to rest."""
-    if kind != "logistic":
+def _fit(estimator: Any, rows: Rows, train: Any, inputs: Inputs) -> list[str]:
+    """Fit, and say if that did not come to rest, or if the target has too many classes to learn."""
+    if not inputs.classes:
         estimator.fit(rows.inputs[train], rows.target[train])
         return []
     with _filters, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         estimator.fit(rows.inputs[train], rows.target[train])
-    if max(estimator.n_iter_) < MAX_ITERATIONS:
-        return []
-    return [f"The fit did not converge in {MAX_ITERATIONS:,} iterations; scale the features with scale_columns."]
+    notes: list[str] = []
+    if 2 * len(inputs.classes) > len(rows.target):
+        notes.append("The target has few rows per class; a number is predicted by task regression.")
+    if max(getattr(estimator, "n_iter_", [0])) >= MAX_ITERATIONS:
+        notes.append(f"The fit did not converge in {MAX_ITERATIONS:,} iterations; scale the features (scale_columns).")
+    return notes
 
 
 def _judge(estimator: Any, rows: Rows, part: Any, inputs: Inputs) -> Metrics:
@@ -258,6 +265,17 @@ def _figures(estimator: Any, inputs: Inputs, notes: list[str]) -> _Figures:
     for code, values in zip(estimator.classes_, table, strict=True):
         figures["class_coefficients"][str(inputs.classes[int(code)])] = _named(inputs, values, notes)
     return figures
+
+
+def _tests(estimator: Any, rows: Rows, train: Any, inputs: Inputs, notes: list[str]) -> dict[str, CoefficientTest]:
+    """Tests of the coefficients that are shown; without any a note why."""
+    used, truth = rows.inputs[train], rows.target[train]
+    tests, note = coefficient_tests(used, truth, estimator.predict(used), inputs.names, estimator.coef_)
+    notes += [note] if note else []
+    if len(tests) <= MAX_FIGURES:
+        return tests
+    weights = dict(zip(inputs.names, estimator.coef_, strict=True))
+    return {name: tests[name] for name in sorted(tests, key=lambda name: -abs(weights[name]))[:MAX_FIGURES]}
 
 
 def _named(inputs: Inputs, values: Sequence[float], notes: list[str]) -> dict[str, float]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -34,7 +34,17 @@ class NormalityTest(TypedDict):
     note: str
 
 
-def normality_tests(moments: Moments, values: NDArray[float64], alpha: float, sampled: str) -> dict[str, NormalityTest]:
+class NormalityTests(TypedDict):
+    """Every test, done or not."""
+
+    shapiro: NormalityTest
+    dagostino: NormalityTest
+    jarque_bera: NormalityTest
+    anderson: NormalityTest
+    kolmogorov_smirnov: NormalityTest
+
+
+def normality_tests(moments: Moments, values: NDArray[float64], alpha: float, sampled: str) -> NormalityTests:
     """All tests by name; `values` are standardised (mean 0, std 1, ddof = 1) and sorted, `sampled` says if not all.
 
     K2 and Jarque-Bera are those of all values, by their moments, whatever `values` holds.
@@ -60,7 +70,7 @@ def normality_tests(moments: Moments, values: NDArray[float64], alpha: float, sa
             "normal": None if kept is None else kept >= alpha,
             "note": note,
         }
-    return found
+    return cast("NormalityTests", found)
 
 
 def _shapiro(values: NDArray[float64], sampled: str) -> tuple[float, float, str]:

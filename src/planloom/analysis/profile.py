@@ -17,7 +17,7 @@ from planloom.analysis.columns import COUNTABLE, cell_sql
 from planloom.analysis.database import Database, batches, count_where, identifier, open_database
 from planloom.analysis.moments import Moments, column_moments
 from planloom.analysis.statistics import ColumnStats, NumericStats, describe_table
-from planloom.analysis.tables import Kind, Table, is_numeric, table_path
+from planloom.analysis.tables import Table, is_numeric, table_path
 from planloom.analysis.values import Plain, plain
 from planloom.analysis.wording import count, quoted, share
 
@@ -46,7 +46,7 @@ class TopValue(TypedDict):
 class ColumnProfile(TypedDict):
     """What a column is like; figures that make no sense for its type are null."""
 
-    type: Kind
+    type: str
     missing: int
     missing_share: float
     distinct: int

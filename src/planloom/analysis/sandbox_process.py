@@ -164,7 +164,8 @@ def check_table(part: dict[str, Any], known: set[str], tables: set[str]) -> None
     """Raise `RefusedError` unless the table is registered, or named by WITH."""
     name = ".".join(str(part[key]) for key in ("catalog_name", "schema_name", "table_name") if part.get(key))
     if part.get("at_clause") or name.lower() not in known:
-        raise RefusedError(f"there is no table `{name}` here\nhint: the tables are {listed(tables)}")
+        hint = f"the tables are {listed(tables)}" if tables else "give the step a table, as `data` or in `tables`"
+        raise RefusedError(f"there is no table `{name}` here\nhint: {hint}")
 
 
 def check_function(function: dict[str, Any], *, in_from: bool) -> None:
@@ -253,9 +254,7 @@ def settings(request: dict[str, Any]) -> list[str]:
     ]
 
 
-def write(
-    connection: Any, select: str, tables: set[str], values: dict[str, Any], output: str
-) -> dict[str, Any]:
+def write(connection: Any, select: str, tables: set[str], values: dict[str, Any], output: str) -> dict[str, Any]:
     """Run the checked SELECT into a Parquet file. Its columns get types that a table of a run may have."""
     inner = f"SELECT * FROM (\n{select}\n) AS result"
     check(connection, inner, tables, values)  # what is run is the text in brackets, so that is what must be harmless
@@ -278,8 +277,8 @@ def write(
             for name, fit in zip(huge, connection.execute(f"SELECT {fits} FROM {source}").fetchone(), strict=True)
             if fit is not False
         }
-    values = ", ".join(f"{kept_sql(name, kind, name in small)} AS {identifier(name)}" for name, kind in columns)
-    copy = f"COPY (SELECT {values} FROM {source}) TO {literal(output)} (FORMAT parquet)"
+    cells = ", ".join(f"{kept_sql(name, kind, name in small)} AS {identifier(name)}" for name, kind in columns)
+    copy = f"COPY (SELECT {cells} FROM {source}) TO {literal(output)} (FORMAT parquet)"
     statements = connection.extract_statements(copy)
     if len(statements) != 1 or not str(statements[0].type).endswith("COPY"):
         raise RefusedError("it is not one SELECT")

@@ -73,7 +73,7 @@ def group_summary(
 ) -> GroupSummary:
     """Measure columns per group of rows; by [] means the whole table.
 
-    `{{g.output.groups[0].values["price"].mean}}`. std has ddof 1.
+    `{{g.output.groups[0].values["price"].mean}}`. std has ddof 1; a group of null comes last.
     """
     return summarise_groups(data, context.workdir, by, columns, measures, order_by, descending=descending, limit=limit)
 
@@ -90,8 +90,7 @@ def analyse_distribution(
 ) -> Distribution:
     """Describe a numeric column: moments, skewness, kurtosis, quantiles, histogram, normality tests.
 
-    normality: shapiro, dagostino (scipy normaltest), jarque_bera, anderson, kolmogorov_smirnov:
-    `{{d.output.normality.shapiro.p_value}}`
+    `{{d.output.normality.shapiro.p_value}}`, `{{d.output.quantiles["0.9"]}}`; dagostino is scipy's normaltest.
     """
     return describe_distribution(data, context.workdir, column, alpha, bins)
 

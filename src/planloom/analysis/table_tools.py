@@ -48,12 +48,12 @@ def query(
     all of it as a table: `{{q.output.table}}`.
 
     Args:
-        sql: One SELECT.
+        sql: SELECT.
         context: Filled in by the engine.
-        data: Called `data` in the SQL.
-        tables: By the names that the SQL uses.
+        data: A table.
+        tables: By name.
         values: What $name stands for, such as {"p": "{{c.output.pairs[0].p_value}}"}.
-        limit: Most rows to show in `rows`.
+        limit: Rows to show in `rows`.
     """
     named = dict(tables or {})
     if data is not None:
@@ -100,12 +100,14 @@ def bin_column(
 ) -> Table:
     """Add a text column that says into which interval (a, b] a number falls, as a new table.
 
+    group_summary lists the bins in their order with order_by min of the column itself.
+
     Args:
         data: A table.
-        column: A numeric column.
+        column: Numeric.
         context: Filled in by the engine.
-        bins: How many, of equal width or equal share.
-        method: Equal width, or quantiles.
+        bins: Number.
+        method: How.
         edges: The edges instead, rising; null at an end leaves it open.
         labels: One name per bin.
         name: Of the new column; default COLUMN_bin.
@@ -129,7 +131,7 @@ def encode_categories(
         context: Filled in by the engine.
         columns: Default: all text and boolean columns.
         method: How.
-        drop_first: One-hot without the first value.
+        drop_first: One-hot.
     """
     return encode(data, columns, method, context.workdir, drop_first=drop_first)
 
@@ -166,7 +168,7 @@ def impute_missing(
 
     Args:
         data: A table.
-        method: How to fill.
+        method: How.
         context: Filled in by the engine.
         columns: Default: all for which the method makes sense.
         value: For the method constant.
@@ -190,8 +192,8 @@ def join_tables(
         right: Another.
         on: Key columns, or {"name in left": "name in right"}.
         context: Filled in by the engine.
-        how: Which rows to keep.
-        suffix: For columns of right whose name is taken.
+        how: Kind.
+        suffix: For names of right that left has too.
     """
     return join(left, right, on, how, suffix, context.workdir)
 
@@ -210,15 +212,15 @@ def train_model(
 ) -> Model:
     """Fit a model as scikit-learn does and judge it on held-out rows (train_test_split with random_state=seed).
 
-    `{{m.output.test.mse}}` (r2, rmse, mae, accuracy, f1, roc_auc…), `train`, `coefficients`, `importances`,
-    `{{m.output.predictions[0].prediction}}`. Rows with a missing value are dropped; text is one-hot encoded.
+    `{{m.output.test.mse}}`, `{{m.output.coefficients["age"]}}`, `{{m.output.predictions[0].prediction}}`. Rows with a
+    missing value are dropped; text is one-hot encoded, as inputs `town=Rome`. Linear: t tests of the coefficients.
 
     Args:
         data: A table.
-        target: The column to predict.
-        features: The columns to predict it from.
+        target: A column.
+        features: Columns.
         context: Filled in by the engine.
-        model: What to fit.
+        model: Kind.
         task: For a tree or forest; default: from the target.
         test_share: 0 trains on all rows.
         seed: Of the split, trees and forests.
