@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
+from goal_cases import MODEL, answering, plan_text, step
 
 from conftest import Command, Ended, Inside
-from goal_cases import MODEL, answering, plan_text, step
 from planloom.testing import ModelServer
 
 SHOP = '''
@@ -113,9 +114,67 @@ def test_refused(argv: tuple[str, ...], texts: tuple[str, ...], kept: Command) -
     assert 1 == len(kept("runs", "--json").document["runs"])
 
 
+EACH = {
+    "id": "each", "tool": "pay", "args": {"whom": "{{item}}"}, "for_each": ["ann", "bob"],
+}  # fmt: skip
+
+
+def test_another_output_of_one_element(command: Command) -> None:
+    """The other elements stay done: nobody is paid twice."""
+    command.write("shop.py", SHOP)
+    command.plan(EACH, {"id": "z", "tool": "look", "args": {"name": "{{each.output[1]}}"}, "depends_on": ["each"]})
+    assert 0 == command("execute", "plan.json", *TOOLS).code
+    done = command("fork", "last", "--at", "z", "--set", 'each[1]="paid by hand"', "--json")
+    assert ["paid ann", "paid by hand"] == outputs(done)["each"]
+    assert "PAID BY HAND" == outputs(done)["z"]
+    assert ["pay ann", "pay bob"] == sorted(call for call in calls(command.folder) if call.startswith("pay"))
+    again = command("fork", "last", "--at", "z", "--json")
+    assert "PAID BY HAND" == outputs(again)["z"]
+
+
+def test_an_element_left_out(command: Command) -> None:
+    """A person's word on one element ends that element alone; the run goes on."""
+    command.write(
+        "shop.py",
+        SHOP.replace('note("pay " + whom', 'whom == "bob" and __import__("os")._exit(9)\n    note("pay " + whom'),
+    )
+    command.plan(EACH)
+    assert 9 == command("execute", "plan.json", *TOOLS).code
+    waiting = command("resume", "last", "--json")
+    assert 5 == waiting.code, waiting.stderr
+    open_elements = [index for index in (0, 1) if f"each[{index}]" in waiting.stderr]
+    words = [word for index in open_elements for word in ("--skip", f"each[{index}]")]
+    done = command("resume", "last", *words, "--json")
+    assert (0, "succeeded") == (done.code, done.document["status"]), done.stderr
+    assert 0 == command("show", "last").code
+
+
+def test_a_damaged_run_is_not_forked(kept: Command) -> None:
+    """Effects that stand behind the damage would be had again, so nobody goes on unasked."""
+    journal = kept.folder / ".local/state/planloom/runs.db"
+    with sqlite3.connect(journal) as connection:
+        row, line = connection.execute("SELECT id, line FROM records ORDER BY id LIMIT 1 OFFSET 3").fetchone()
+        connection.execute("UPDATE records SET line = ? WHERE id = ?", (line.replace(b"step", b"stop", 1), row))
+    connection.close()
+    refused = kept("rerun", "last", "--from", "z")
+    assert 1 == refused.code, refused.stderr
+    assert 1 == calls(kept.folder).count("pay ANN")
+
+
+def test_an_open_effect_is_not_removed(command: Command) -> None:
+    """A run that ended by its time limit with a payment under way stays, for a person may have to say what happened."""
+    command.write("shop.py", SHOP.replace('note("pay', "__import__('time').sleep(30)\n    note(\"pay"))
+    command.plan({"id": "p", "tool": "pay", "args": {"whom": "ann"}})
+    ended = command("execute", "plan.json", *TOOLS, "--timeout", "0.5")
+    assert 1 == ended.code, ended.stderr
+    assert "removed 0 runs" in command("runs", "prune", "--older-than", "0").stdout
+
+
 # ---- approvals -------------------------------------------------------------------------------------------------
 
-PAYING = plan_text({**step("a", "look"), "args": {"name": "ann"}}, step("p", "pay", "a", whom="{{a.output}}"), answer="{{p.output}}")
+PAYING = plan_text(
+    {**step("a", "look"), "args": {"name": "ann"}}, step("p", "pay", "a", whom="{{a.output}}"), answer="{{p.output}}"
+)
 
 
 def wait_for(kind: str, inside: Inside) -> Ended:

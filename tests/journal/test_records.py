@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 from dataclasses import replace
 
 import pytest
@@ -91,7 +92,14 @@ def test_events_of_a_run_come_back():
         assert event.to_dict() == back.to_dict() == Record.from_dict(event.to_dict()).to_dict()
 
 
-@pytest.mark.parametrize("data", [{"a": float("inf")}, {"a": {1, 2}}, {"a": b""}, {1: "a", "b": 2}])
+def test_the_order_of_keys_comes_back():
+    """Text that is made of an output must be the same before and after a crash."""
+    record = Record(1, "r1", 0.0, "step-succeeded", "a", {"output": {"n": 2, "items": [], "a": {"z": 1, "b": 2}}})
+    back = decode(encode(record, 1), "r1", 1)
+    assert json.dumps(dict(record.data)) == json.dumps(dict(back.data))
+
+
+@pytest.mark.parametrize("data", [{"a": float("inf")}, {"a": {1, 2}}, {"a": b""}])
 def test_what_is_not_json_is_refused(data):
     """The message names the record."""
     with pytest.raises(JournalError, match=r"`x` of step `s` \(seq 1, run `r1`\) cannot be written: it is not JSON"):

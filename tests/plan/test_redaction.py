@@ -154,3 +154,12 @@ def test_a_named_variable_that_is_too_short() -> None:
     """Who names a variable is told when nobody could look for its value."""
     with pytest.raises(UsageError, match="the variable `PIN`, which PLANLOOM_SECRETS names, is secret and has fewer"):
         environment_secrets({"PIN": "1234", "PLANLOOM_SECRETS": "PIN"})
+
+
+@pytest.mark.parametrize("before", ["", ":", "u:", "us:", "user:", "longer-user:"])
+def test_inside_longer_base64(before: str) -> None:
+    """A password in an HTTP Basic header is found whatever stands in front of it."""
+    secret = "correct-horse-battery"
+    header = "Basic " + base64.b64encode(f"{before}{secret}".encode()).decode()
+    cleaned = Redactor({secret: "PASSWORD"}).clean(header)
+    assert "[secret PASSWORD]" in cleaned

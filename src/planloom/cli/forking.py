@@ -14,9 +14,12 @@ from planloom.cli.journals import journal_to_read
 from planloom.cli.options import Word
 from planloom.cli.resume import read_words
 from planloom.cli.resuming import Opened, go_on, opened
-from planloom.cli.sources import tools_named
+from planloom.cli.sources import parse_inputs, tools_named
 from planloom.cli.text import one_line
+from planloom.engine.secrecy import restored_inputs
+from planloom.errors import UsageError
 from planloom.plan.history import NO_WORDS
+from planloom.plan.state import RunStatus
 
 if TYPE_CHECKING:
     from planloom.engine.forks import Fork
@@ -53,7 +56,7 @@ def rerun(context: click.Context, run: str, step: str, **_options: object) -> in
     """
     from planloom.engine.forks import rerun_from  # SQLite and all
 
-    start = opened(context, journal_to_read(context), run)
+    start = _source(context, run)
     return _go_on(context, start, asyncio.run(rerun_from(start.journal, start.kept.run_id, step)))
 
 
@@ -75,8 +78,20 @@ def fork(context: click.Context, run: str, step: str, **_options: object) -> int
     from planloom.engine.forks import fork_at  # SQLite and all
 
     outputs: Mapping[str, Any] = read_words({**context.params, "retry": (), "skip": ()}).outputs or {}
-    start = opened(context, journal_to_read(context), run)
+    start = _source(context, run)
     return _go_on(context, start, asyncio.run(fork_at(start.journal, start.kept.run_id, step, outputs)))
+
+
+def _source(context: click.Context, run: str) -> Opened:
+    """Read the run that a new one is made of. Raises `UsageError` for one that goes on, or lacks a secret input."""
+    start = opened(context, journal_to_read(context), run)
+    if start.kept.status == RunStatus.RUNNING:
+        raise UsageError(
+            f"run `{start.kept.run_id}` is being driven at this moment, so what it will have done is not known\n"
+            "hint: wait for its end, or stop it first"
+        )
+    restored_inputs(start.kept.meta, parse_inputs(context.params.get("input") or ()), start.kept.run_id)
+    return start
 
 
 def _go_on(context: click.Context, source: Opened, made: Fork) -> int:

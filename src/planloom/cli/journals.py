@@ -88,6 +88,8 @@ def _checked(address: str) -> str:
         raise UsageError("--journal needs a file: a journal in memory ends with the command")
     if address.startswith(SERVERS):
         return address
+    if "://" in address:
+        raise UsageError(f"--journal takes a file or a PostgreSQL address, and not `{address.partition('://')[0] + '://…'}`")
     try:
         path = Path(address).expanduser()
     except RuntimeError:  # no such user

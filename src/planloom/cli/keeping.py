@@ -20,7 +20,7 @@ from planloom.cli.recalling import remembered
 from planloom.cli.terminal import Terminal
 from planloom.cli.text import one_line
 from planloom.engine.watchdog import OnBlocked
-from planloom.errors import JournalError
+from planloom.errors import JournalCorruptError, JournalError
 from planloom.plan.events import Event, StepWaiting
 from planloom.plan.history import parent_of
 from planloom.plan.results import RunResult
@@ -28,6 +28,7 @@ from planloom.plan.state import RunStatus, StepStatus
 
 MAX_KEPT_FOLDER_BYTES: Final = 64 * 1024 * 1024
 """What the tools of a run that has succeeded may have left in its folder for it to stay until the run is removed."""
+_OF_THE_FILE: Final = (JournalError, JournalCorruptError)
 MAX_STEPS_NAMED: Final = 8
 """Steps that need a person's word and are named in the line that goes on."""
 
@@ -145,7 +146,7 @@ class Keeper:
 
     def explained(self, error: JournalError) -> JournalError:
         """Return the fault of a journal with the line that goes on once its cause is gone."""
-        if self._run_id is None and is_default(self.address):
+        if self._run_id is None and self.meta and is_default(self.address) and type(error) in _OF_THE_FILE:
             return JournalError(f"{error}\nhint: --no-journal runs without keeping anything")
         if self._run_id is None or type(error) is not JournalError:
             return error

@@ -6,6 +6,7 @@ Rule: the other run stays as it is. The new one has an id and idempotency keys o
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from typing import Any, Final
 
 from planloom.engine.clock import SystemClock
 from planloom.engine.journaled import COPIED_KEY, JournalLike, artifacts_of, opened_journal, stored, whole, work_folder
-from planloom.errors import UsageError
+from planloom.errors import JournalCorruptError, UsageError
 from planloom.journal import Journal, Record
 from planloom.journal.records import RunRecords
 from planloom.plan.events import StepSucceeded
@@ -25,6 +26,8 @@ from planloom.plan.model import Plan
 from planloom.plan.values import OutputError, normalise_output
 
 FORKED_KEY: Final = "forked_from"
+_NEVER_CHANGES: Final = re.compile(r"[0-9a-f]{64}\..+")
+"""Files that are named by the hash of their content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,8 @@ def _given(meta: Mapping[str, Any]) -> Plan | None:
 
 async def _source(journal: Journal, run_id: str) -> RunRecords:
     records, artifacts = await journal.read(run_id), artifacts_of(journal)
+    if records.dropped is not None and not records.dropped.is_torn_end:
+        raise JournalCorruptError(records.dropped.refusal())
     return RunRecords((whole(record, artifacts) for record in records), records.goal, records.meta, records.dropped)
 
 
@@ -99,14 +104,16 @@ async def _begin(journal: Journal, source: RunRecords, fork: Fork, copied: list[
 
 
 def _copy_folder(source: Path | None, target: Path | None) -> None:
-    """Give the new run the files that the other one's tools have left; files of a finished step do not change."""
+    """Give the new run copies of the files that the other one's tools have left."""
     if source is None or target is None or not source.is_dir():
         return
 
     def link(old: str, new: str) -> None:
         try:
+            if not _NEVER_CHANGES.fullmatch(Path(old).name):
+                raise OSError
             os.link(old, new)
-        except OSError:  # a file system without links
+        except OSError:  # also a file system without links
             shutil.copy2(old, new)
 
     try:

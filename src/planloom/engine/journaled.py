@@ -24,7 +24,7 @@ from planloom.journal.base import RunWriter
 from planloom.journal.records import RunRecords
 from planloom.plan.bulk import without_collections
 from planloom.plan.events import Event, RunFinished, StepSkipped, StepSucceeded
-from planloom.plan.history import History, Words, fold
+from planloom.plan.history import BY_A_PERSON, History, Words, fold
 from planloom.plan.model import Plan
 from planloom.plan.results import RunResult, StepResult
 from planloom.plan.state import StepStatus
@@ -33,7 +33,6 @@ from planloom.tools import Tool
 
 JournalLike = str | Path | Journal
 """A file such as `runs.db`, the address of a PostgreSQL server, or a journal."""
-BY_A_PERSON: Final = "skipped by a person's word"
 ARTIFACTS_SUFFIX: Final = ".artifacts"
 FOLDERS_SUFFIX: Final = ".folders"
 MAX_BYTES_PER_CHAR: Final = 6

@@ -143,7 +143,9 @@ async def read_run(journal: JournalLike, name: str) -> KeptRun:
 def _named(name: str, runs: Sequence[RunSummary], where: str) -> RunSummary:
     """Return the run that is meant; `runs` are all, the newest first."""
     if not runs:
-        raise UsageError(f"there is no run in {where} yet\nhint: planloom execute PLAN --journal FILE keeps one there")
+        raise UsageError(
+            f"there is no run in {where} yet\nhint: `planloom execute PLAN` keeps one; --journal FILE says where"
+        )
     if name == LAST:
         return runs[0]
     exact = [run for run in runs if run.run_id == name]
@@ -165,7 +167,8 @@ def _listed(runs: Sequence[RunSummary]) -> str:
 async def prune_runs(journal: JournalLike, older_than_s: float) -> Pruned:
     """Remove the runs that ended more than so many seconds ago, and the artifacts that nothing mentions.
 
-    Runs that wait or were interrupted stay, as does one that somebody goes on with. Raises `JournalError`.
+    Runs that wait, were interrupted, or leave an effect unknown stay, as does one that somebody goes on with.
+    Raises `JournalError`.
     """
     oldest = time.time() - older_than_s
     async with opened_journal(journal) as opened:
@@ -174,6 +177,7 @@ async def prune_runs(journal: JournalLike, older_than_s: float) -> Pruned:
             for run in await opened.runs(MAX_RUNS)
             if run.status in ENDED and run.ended_at is not None and run.ended_at <= oldest
         ]
+        old = [run_id for run_id in old if not await _is_open(opened, run_id)]
         removed: list[str] = []
         for start in range(0, len(old), _DELETED_AT_ONCE):
             removed += await _delete(opened, old[start : start + _DELETED_AT_ONCE])
@@ -183,6 +187,15 @@ async def prune_runs(journal: JournalLike, older_than_s: float) -> Pruned:
         artifacts = artifacts_of(opened)
         count = 0 if artifacts is None else await garbage(opened, artifacts)
         return Pruned(tuple(removed), count)
+
+
+async def _is_open(journal: Journal, run_id: str) -> bool:
+    """Whether a run that has ended leaves open whether an effect has happened: a person may still have to say so."""
+    try:
+        history, _ = await read_history(journal, run_id)
+    except JournalCorruptError:
+        return False
+    return any(step.status is StepStatus.UNKNOWN for step in history.steps.values())
 
 
 async def _delete(journal: Journal, run_ids: list[str]) -> list[str]:

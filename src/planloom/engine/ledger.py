@@ -17,6 +17,7 @@ from planloom.engine.reuse import FinishedElements
 from planloom.engine.running_plan import RunningPlan
 from planloom.plan import events
 from planloom.plan.graph import graph_of
+from planloom.plan.history import BY_A_PERSON
 from planloom.plan.issues import shorten
 from planloom.plan.model import Plan
 from planloom.plan.redacted import clean_part, clean_result, clean_step
@@ -239,6 +240,8 @@ class Ledger:
                 key = None
             output, attempts = record.output, record.attempts
             emitter.emit(events.StepSucceeded, step_id, output, attempts, record.latency_ms, record.reused_from, key)
+        elif record.status is StepStatus.SKIPPED:  # an element that a person has left out
+            emitter.emit(events.StepSkipped, step_id, record.reason or BY_A_PERSON, record.error)
         else:
             emitter.emit(_END_EVENTS[record.status], step_id, record.error, record.attempts, record.latency_ms)
 

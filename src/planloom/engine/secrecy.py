@@ -225,6 +225,8 @@ def restored_inputs(meta: Mapping[str, Any], given: Mapping[str, Any] | None, ru
     hints: list[str] = []
     for name, variable in meta.get(SECRET_INPUTS, {}).items():
         if given is not None and name in given:
+            for text in _texts(given[name]):
+                check_length(text, f"input `{name}`")
             inputs[name] = _marked(given[name])
         elif variable and os.environ.get(variable):
             inputs[name] = os.environ[variable]

@@ -109,7 +109,7 @@ class Codecs:
         return await asyncio.to_thread(_Restorer(self, artifacts).restored, kept, 0)
 
 
-_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 _SCALARS: Final = frozenset({int, bool, type(None)})
 _NODE_BYTES: Final = 8
 

@@ -33,8 +33,8 @@ CACHE_KEY: Final = "cache_key"
 ARTIFACT_PATTERN: Final = re.compile(rb'"\$artifact":"sha256:([0-9a-f]{64})"')
 """Finds the hash of every artifact in a line."""
 
-_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
-_ASCII_ENCODER: Final = json.JSONEncoder(ensure_ascii=True, sort_keys=True, separators=(",", ":"), allow_nan=False)
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+_ASCII_ENCODER: Final = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), allow_nan=False)
 _FIELD_COUNT: Final = 7
 
 

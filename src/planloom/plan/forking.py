@@ -52,7 +52,8 @@ def fork_records(
     `outputs` are ids of steps that get another output, so that what depends on them does not stay either.
     Raises `UsageError` for a step that has not begun, or is not in the plan as it was then.
     """
-    cut = next((n for n, r in enumerate(records) if r.type in _BEGINS and parent_of(r.step_id or "") == step_id), None)
+    told = _BEGINS | _ANY_END  # in a run that is a fork itself, a step that stayed has no beginning
+    cut = next((n for n, r in enumerate(records) if r.type in told and parent_of(r.step_id or "") == step_id), None)
     if cut is None:
         _checked(_plan_of(records, given), step_id)
         raise UsageError(f"step `{step_id[:80]}` has not begun, so there is nothing to fork at\nhint: resume the run")
@@ -62,8 +63,10 @@ def fork_records(
         _checked(plan, parent_of(name))
     begun = {record.step_id for record in before if record.type in _BEGINS}
     later = [record for record in records[cut:] if record.type in _ANY_END and record.step_id in begun]
-    again = descendants(plan, [parent_of(name) for name in outputs]) | descendants(plan, [step_id])
-    return _copied([*before, *later], again)
+    set_steps = {parent_of(name) for name in outputs}
+    again = (descendants(plan, set_steps) - set_steps) | descendants(plan, [step_id])
+    # of a step with `for_each` only the elements that are set; the others stay done
+    return [one for one in _copied([*before, *later], again) if one.step_id not in {*set_steps, *outputs}]
 
 
 def descendants(plan: Plan, step_ids: Iterable[str]) -> set[str]:

@@ -107,6 +107,7 @@ class Words:
 
 
 NO_WORDS: Final = Words()
+BY_A_PERSON: Final = "skipped by a person's word"
 
 
 class Recorded(Protocol):

@@ -48,7 +48,23 @@ def spellings_of(text: str) -> set[str]:
         quote(encoded, safe=""),
         quote(encoded),
         base64.b64encode(encoded).decode(),
+        *_inside_base64(encoded),
     }
+
+
+def _inside_base64(encoded: bytes) -> list[str]:
+    """Return how bytes stand within longer base64, as in the `user:PASSWORD` of a header: three ways.
+
+    Which one depends on how much is before them. Characters at the ends hold something of what is around as well, so
+    they are not part of it.
+    """
+    found: list[str] = []
+    for before in range(3):
+        text = base64.b64encode(b"\0" * before + encoded).decode().rstrip("=")
+        inside = text[-(-before * 8 // 6) : (before + len(encoded)) * 8 // 6]
+        if len(inside) >= MIN_SECRET_CHARS:
+            found.append(inside)
+    return found
 
 
 class Redactor:
