@@ -87,6 +87,11 @@ def going_on(result: RunResult, needs: Mapping[str, str], address: str) -> list[
         what = f"step `{one_line(found.approvals[0], 80)}`" if found.approvals else "the plan"
         also = _likewise(found.approvals) if found.approvals else ""
         lines.append(f"{what} waits for approval: {approve} (or deny), and then {resume}{also}")
+    denied = [step.id for step in result.steps.values() if step.error is not None and step.error.kind == "denied"]
+    if denied or (result.error is not None and result.error.kind == "denied"):
+        approve = command_line("approve", result.run_id, *denied[:1], address=address)
+        also = _likewise(tuple(denied))
+        lines.append(f"what was denied stays so; to take it back: {approve}, and then {resume}{also}")
     return lines or [f"go on: {resume}"]
 
 
