@@ -43,6 +43,10 @@ class Recorder:
         self._last: asyncio.Future[None] | None = None
         self._kept: list[Record] = []
         """What was not given to the writer yet."""
+        self._waiting: list[Callable[[], None]] = []
+        """What waits for that to be durable."""
+        self._is_due = False
+        """Whether it goes to the writer at the end of this turn."""
         self._timer: asyncio.TimerHandle | None = None
         self.on_fault: Callable[[BaseException], None] = lambda _: None
         """Called when the journal cannot be written any more: the run must not go on."""
@@ -63,12 +67,17 @@ class Recorder:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._is_due = False
         kept, self._kept = self._kept, []
+        waiting, self._waiting = self._waiting, []
         if kept:
             try:
                 self._last = self._writer.append(kept)
             except Exception as fault:
                 self.on_fault(fault)
+                return
+        if waiting and self._last is not None:
+            self._last.add_done_callback(lambda done: self._written(done, waiting))
 
     async def recall(self, key: str) -> Recalled | None:
         """Return the output of an earlier call; None when there is none, or it cannot be read: then it is made."""
@@ -79,18 +88,24 @@ class Recorder:
 
     def when_durable(self, then: Callable[[], None]) -> None:
         """Call `then` on the loop as soon as everything kept so far is durable; at once if it is already."""
-        self.hand_over()
         last = self._last
-        if last is None or (last.done() and not last.cancelled() and last.exception() is None):
+        if self._kept:
+            self._waiting.append(then)
+            if not self._is_due:
+                # at the end of this turn of the loop: all that is to wait by then waits for one commit
+                self._is_due = True
+                asyncio.get_running_loop().call_soon(self.hand_over)
+        elif last is None or (last.done() and not last.cancelled() and last.exception() is None):
             then()
         else:
-            last.add_done_callback(lambda done: self._written(done, then))
+            last.add_done_callback(lambda done: self._written(done, [then]))
 
-    def _written(self, done: asyncio.Future[None], then: Callable[[], None]) -> None:
+    def _written(self, done: asyncio.Future[None], waiting: list[Callable[[], None]]) -> None:
         fault = asyncio.CancelledError() if done.cancelled() else done.exception()
         if fault is not None:
             self.on_fault(fault)
-        else:
+            return
+        for then in waiting:
             then()
 
     async def flush(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, ClassVar, Final, Literal, cast
 
 from planloom.plan.issues import Issue
@@ -16,6 +17,7 @@ from planloom.plan.results import RunResult, StepError
 from planloom.plan.state import RunStatus
 
 EVENT_VERSION: Final = 1
+_PLAIN: Final = frozenset({str, int, float, bool, dict, list, type(None)})
 _COMMON: Final = frozenset({"seq", "run_id", "at", "step_id"})
 
 
@@ -36,7 +38,7 @@ class Event:
     @property
     def data(self) -> dict[str, Any]:
         """The fields of this type of event, as JSON values."""
-        return {f.name: _json_value(getattr(self, f.name)) for f in fields(self) if f.name not in _COMMON}
+        return {name: _json_value(getattr(self, name)) for name in _own_fields(type(self))}
 
     def to_dict(self) -> dict[str, Any]:
         """Return the event as a JSON object, with `at` as ISO 8601 in UTC."""
@@ -51,7 +53,15 @@ class Event:
         }
 
 
+@cache
+def _own_fields(kind: type[Event]) -> tuple[str, ...]:
+    """Return the names of the fields that are not those of every event."""
+    return tuple(f.name for f in fields(kind) if f.name not in _COMMON)
+
+
 def _json_value(value: Any) -> Any:
+    if type(value) in _PLAIN:  # pyright: ignore[reportUnknownArgumentType]
+        return value
     if isinstance(value, StepError | RunResult | Plan | Issue):
         return value.to_dict()
     if isinstance(value, tuple):
