@@ -97,6 +97,71 @@ def test_events(command: Any) -> None:
     assert (0, "run-finished") == (ended.code, ended.events[-1]["type"])
 
 
+@pytest.mark.parametrize(
+    ("argv", "name"), [([], "shop.report.html"), (["--format", "md"], "shop.report.md")], ids=["html", "md"]
+)
+@pytest.mark.parametrize(
+    "going_on",
+    [("resume", "last"), ("rerun", "last", "--from", "stats"), ("fork", "last", "--at", "stats")],
+    ids=["resume", "rerun", "fork"],
+)
+def test_a_kept_run_shows_its_findings_again(
+    inside: Any, going_on: tuple[str, ...], argv: list[str], name: str
+) -> None:
+    """What goes on with a kept run prints the same tables, and writes the same report to the same place."""
+    (inside.folder / "shop.csv").write_text(DATA)
+    first = inside("analyse", "shop.csv", *argv)
+    report = inside.folder / name
+    written = report.read_text()
+    report.unlink()
+    again = inside(*going_on)
+    assert (0, first.stdout) == (again.code, again.stdout), again.stderr
+    assert f"report: {report}" in again.stderr
+    assert _parts(written) == _parts(report.read_text())
+
+
+def _parts(page: str) -> tuple[list[str], int]:
+    """The headings of a report, and how many drawings it has."""
+    return re.findall(r"<h[1-4].*?</h[1-4]>|^#+ .*", page, re.MULTILINE), page.count("<svg")
+
+
+def test_interrupted_run_goes_on_to_its_report(command: Any) -> None:
+    """A run that was cut short leaves no report; `resume` in a new process writes it, and the document says where."""
+    command.write("shop.csv", DATA)
+    cut = command("analyse", "shop.csv", "--output", "found.html", "--timeout", "0.001")
+    report = command.folder / "found.html"
+    assert (1, False) == (cut.code, report.exists()), cut.stderr
+    assert "planloom resume" in cut.stderr
+    resumed = command("resume", "last", "--json")
+    assert 0 == resumed.code, resumed.stderr
+    assert ("succeeded", str(report)) == (resumed.document["status"], resumed.document["report"])
+    assert "<svg" in report.read_text()
+
+
+def test_report_that_cannot_be_written_again(inside: Any) -> None:
+    """The findings are shown all the same; why there is no report is said last."""
+    (inside.folder / "shop.csv").write_text(DATA)
+    (inside.folder / "out").mkdir()
+    first = inside("analyse", "shop.csv", "--charts", "0", "--output", "out/shop.html")
+    (inside.folder / "out" / "shop.html").unlink()
+    (inside.folder / "out").rmdir()
+    again = inside("resume", "last")
+    assert (1, first.stdout) == (again.code, again.stdout)
+    assert re.search(r"^error: .*out/shop\.html.*No such file", again.stderr.splitlines()[-1])
+
+
+def test_report_of_another_runs_question(inside: Any) -> None:
+    """Only the playbook's own run has the report: the run of a question, and the one before it, show their answer."""
+    (inside.folder / "shop.csv").write_text(DATA)
+    assert 0 == ask(inside).code
+    (inside.folder / "shop.report.html").unlink()
+    runs = inside("runs", "--json").document["runs"]
+    assert 2 == len(runs)
+    for run in runs:
+        assert 0 == inside("resume", run["run_id"], *(MODEL if "Which" in run["goal"] else ())).code
+    assert not (inside.folder / "shop.report.html").exists()
+
+
 FIGURES = plan_text(
     step("sales", "load_data", path="{{inputs.path}}"),
     step("figures", "compute_stats", "sales", data="{{sales.output}}"),

@@ -268,7 +268,7 @@ def test_runs_are_listed(several: Inside) -> None:
     assert fields == list(only.document["runs"][0])
     cut = several("runs", *KEPT, "--limit", "1")
     assert ["cut-2"] == [line.split()[0] for line in cut.stdout.splitlines()[2:]]
-    assert "there are more than 1 run" in cut.stderr
+    assert "there are more runs than 1" in cut.stderr
     none = several("runs", *KEPT, "--status", "running")
     assert (0, "", "there is no run that is running in runs.db\n") == (none.code, none.stdout, none.stderr)
 

@@ -67,7 +67,6 @@ class Approver:
         """Whether a plan needs approval before it runs."""
         return "plan" in self.kinds
 
-
     async def word(self, approval: Approval) -> bool | None:
         """Ask for a person's word; None when there is none. Raises `TypeError` for what is no word, such as "no"."""
         if self.ask is None:

@@ -10,6 +10,7 @@ import click
 from planloom.cli import options
 from planloom.cli.asking import Question
 from planloom.cli.options import Setting
+from planloom.cli.recalling import MARKDOWN, report_to_keep
 from planloom.cli.runs import check_time_limit
 from planloom.cli.sources import check_data_file, has_analysis
 from planloom.cli.terminal import Terminal, check_writable
@@ -58,7 +59,7 @@ Examples:
 @click.option(
     "--format",
     cls=Setting,
-    type=click.Choice(["html", "md"]),
+    type=click.Choice(["html", MARKDOWN]),
     default="html",
     help="What the report is written in: one HTML page, or Markdown without the drawings. Default: html.",
 )
@@ -101,7 +102,7 @@ def analyse(
         raise MissingExtraError("analysis", "`planloom analyse`")
     for name in files:
         check_data_file(name)
-    report = _report_path(files, output, MARKDOWN_SUFFIX if format == "md" else REPORT_SUFFIX)
+    report = _report_path(files, output, MARKDOWN_SUFFIX if format == MARKDOWN else REPORT_SUFFIX)
     question: Question | None = None
     chosen: dict[str, str] = {}
     if ask is not None or options.rank_of(context, "model") == ON_THE_COMMAND_LINE:
@@ -114,6 +115,8 @@ def analyse(
             ask = USUAL_QUESTION
         question = Question(ask, models, budget_of(context.params), allow_rows)
         chosen = {"model": models.planner.name, "worker_model": models.worker.name}
+    else:
+        chosen = report_to_keep(report, format)
     terminal = Terminal.open()
     context.call_on_close(terminal.close)
     # what is above is checked in a moment; from here on DuckDB is needed, which takes 0.3 s to import
@@ -128,7 +131,7 @@ def analyse(
         max_concurrency,
         time_limit_s,
         question,
-        as_markdown=format == "md",
+        as_markdown=format == MARKDOWN,
         charts=charts,
         keeper=keeper_for(context, terminal, **chosen),
     )

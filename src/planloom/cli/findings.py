@@ -22,6 +22,7 @@ from planloom.analysis.tools import toolbox
 from planloom.analysis.tracing import Figure, untraced
 from planloom.cli.asking import Question
 from planloom.cli.documents import write_answer
+from planloom.cli.driver import Start
 from planloom.cli.keeping import Keeper, Kept, folder_beside, starting
 from planloom.cli.ledger import Ledger
 from planloom.cli.options import Mode
@@ -30,6 +31,7 @@ from planloom.cli.tables import Column, table_text
 from planloom.cli.terminal import OutputError, Terminal, paint
 from planloom.cli.text import counted, one_line, took, visible
 from planloom.engine.execute import execute_plan
+from planloom.plan.model import Plan
 from planloom.plan.results import RunResult
 from planloom.plan.state import RunStatus
 
@@ -62,7 +64,7 @@ def run_playbook(
     """Run the playbook on files, answer the question, show what was found, write the report; return the exit code."""
     plan = plan_for(files, threshold=DEFAULT_THRESHOLD, overrides={}, charts=charts)
     ledger = Ledger(plan if question is None else dataclasses.replace(plan, goal=question.text), toolbox)
-    found: list[Analysis] = []
+    findings = Findings(terminal, report, as_markdown=as_markdown, question=question)
 
     async def begin(kept: Kept) -> RunResult:
         run_id = secrets.token_hex(8)
@@ -76,43 +78,86 @@ def run_playbook(
             run_id=run_id,
             **kept,
         )
-        found.append(with_drawings(analysis_of(result), folder))
+        found = findings.take(result, folder)
         if question is None or result.status is not RunStatus.SUCCEEDED:
             return result
         left_s = None if time_limit_s is None else max(MIN_LEFT_S, time_limit_s - result.duration_ms / 1_000)
         ledger.begin_again("asking about the data")
         ledger.note(f"looked at the data: {counted(len(result.steps), 'step')} in {took(result.duration_ms)}")
-        found[0] = await question.ask(found[0], max_concurrency, {**kept, "workdir": folder, "timeout_s": left_s})
-        return found[0].result
+        findings.analysis = await question.ask(found, max_concurrency, {**kept, "workdir": folder, "timeout_s": left_s})
+        return findings.analysis.result
 
-    def prepare(result: RunResult) -> dict[str, Any]:
-        analysis = found[0] if found else analysis_of(result)
+    return drive_findings(findings, mode, plan, ledger, starting(keeper, begin), time_limit_s, keeper)
+
+
+@dataclasses.dataclass(slots=True)
+class Findings:
+    """What a run of the playbook found, and where that goes: to stdout as tables, and into a report.
+
+    Without a `report` none is written. With a `question`, its answer stands before the tables.
+    """
+
+    terminal: Terminal
+    report: Path | None
+    as_markdown: bool = False
+    question: Question | None = None
+    analysis: Analysis | None = None
+    """Of a run that has ended; one that was cut off is read from its result alone."""
+
+    def take(self, result: RunResult, folder: Path) -> Analysis:
+        """Read a run that has ended, with the drawings in its folder."""
+        self.analysis = with_drawings(analysis_of(result), folder)
+        return self.analysis
+
+    def prepare(self, result: RunResult) -> dict[str, Any]:
+        """Write the report if anything was found; return what the document says of it. Raises `OutputError`."""
+        analysis = self.analysis or analysis_of(result)
         if result.status is RunStatus.CANCELLED or not any(table.stats for table in analysis.tables):
             return {}
-        _write_report(report, analysis, as_markdown=as_markdown)
-        figures = {"figures": [figure.to_dict() for figure in analysis.figures]}
-        return {"report": str(report), **({} if question is None else figures)}
+        added: dict[str, Any] = {}
+        if self.report is not None:
+            _write_report(self.report, analysis, as_markdown=self.as_markdown)
+            added["report"] = str(self.report)
+        if self.question is not None:
+            added["figures"] = [figure.to_dict() for figure in analysis.figures]
+        return added
 
-    def show_tables(result: RunResult) -> None:
-        analysis = found[0] if found else analysis_of(result)
+    def show(self, result: RunResult) -> None:
+        """Write the tables."""
+        analysis, terminal = self.analysis or analysis_of(result), self.terminal
         terminal.text("\n".join([*_figures(terminal, analysis.figures), *_findings(terminal, analysis.tables)]))
 
+
+def drive_findings(
+    findings: Findings,
+    mode: Mode,
+    plan: Plan,
+    ledger: Ledger,
+    start: Start,
+    time_limit_s: float | None,
+    keeper: Keeper | None,
+) -> int:
+    """Run the playbook, anew or from where it stopped, and deliver what it finds; return the exit code.
+
+    `start` is what has `findings` take its result.
+    """
+    terminal, has_question = findings.terminal, findings.question is not None
     return drive(
         terminal,
         mode,
         plan,
         toolbox,
-        starting(keeper, begin),
-        show_tables if question is None else lambda result: _show_answer(terminal, result),
+        start,
+        (lambda result: _show_answer(terminal, result)) if has_question else findings.show,
         time_limit_s,
-        prepare,
-        streams_answer=question is not None,
-        outcome=_say_outcome if question is None else None,
+        findings.prepare,
+        streams_answer=has_question,
+        outcome=None if has_question else _say_outcome,
         say_how_to_go_on=None if keeper is None else keeper.say_how_to_go_on,
         ledger=ledger,
         keeps_display=False,
         is_quiet=True,
-        show_also=None if question is None else show_tables,
+        show_also=findings.show if has_question else None,
     )
 
 

@@ -89,7 +89,9 @@ def _checked(address: str) -> str:
     if address.startswith(SERVERS):
         return address
     if "://" in address:
-        raise UsageError(f"--journal takes a file or a PostgreSQL address, and not `{address.partition('://')[0] + '://…'}`")
+        raise UsageError(
+            f"--journal takes a file or a PostgreSQL address, and not `{address.partition('://')[0] + '://…'}`"
+        )
     try:
         path = Path(address).expanduser()
     except RuntimeError:  # no such user

@@ -26,9 +26,10 @@ DAY_S: Final = 86_400.0
 STATUSES: Final = ("running", "interrupted", "waiting", "failed", "cancelled", "succeeded")
 _EPILOG = """\b
 Examples:
+  planloom runs
+  planloom runs --status interrupted --json
   planloom runs --journal runs.db
-  planloom runs --journal runs.db --status interrupted --json
-  planloom runs prune --older-than 30 --journal runs.db
+  planloom runs prune --older-than 30
 """
 
 
@@ -99,7 +100,7 @@ def _list(terminal: Terminal, journal: str, limit: int, status: str | None, *, a
         which = "" if status is None else f" that is {status}"
         terminal.say(f"there is no run{which} in {shown(journal)}")
     if len(found) > limit:
-        terminal.say(f"note: there are more than {counted(limit, 'run')}\nhint: --limit {limit * 10}")
+        terminal.say(f"note: there are more runs than {limit:,}\nhint: --limit {limit * 10}")
     return 0
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
@@ -21,6 +22,9 @@ REMEMBERED: Final = ("model", "worker_model", "base_url", "approve", "max_replan
 """Options of a run that hold for going on with it too, by parameter name; beside `tools`."""
 ON_THE_COMMAND_LINE: Final = 3
 FOLDER: Final = "folder"
+REPORT: Final = "report"
+REPORT_FORMAT: Final = "report_format"
+MARKDOWN: Final = "md"
 _FILE: Final = re.compile(r"(?P<file>.+\.py)(?P<name>:[^:]*)?", re.DOTALL)
 
 
@@ -46,6 +50,34 @@ def recall(context: click.Context, journal: str, meta: Mapping[str, Any]) -> Pat
             context.params[name] = tuple(told[name]) if isinstance(told[name], list) else told[name]
     folder = Path(str(told.get(FOLDER, "")))
     return folder if folder.is_dir() else Path.cwd()
+
+
+@dataclass(frozen=True, slots=True)
+class KeptReport:
+    """Where the findings of a run of `planloom analyse` go besides the screen; without a `path`, nowhere."""
+
+    path: Path | None
+    as_markdown: bool
+
+
+def report_to_keep(report: Path, report_format: str) -> dict[str, str]:
+    """Return what is kept with a run of the playbook, for `report_of`."""
+    return {REPORT: str(report.absolute()), REPORT_FORMAT: report_format}
+
+
+def report_of(journal: str, meta: Mapping[str, Any]) -> KeptReport | None:
+    """Return the report of a run of the playbook, None for any other run.
+
+    A server's journal, which others may have written, does not say which file is written here.
+    """
+    kept = meta.get("command")
+    if not isinstance(kept, dict):
+        return None
+    told = cast("dict[str, Any]", kept)
+    path = told.get(REPORT)
+    if not isinstance(path, str) or not path:
+        return None
+    return KeptReport(None if journal.startswith(SERVERS) else Path(path), told.get(REPORT_FORMAT) == MARKDOWN)
 
 
 def _absolute(spec: str) -> str:

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from planloom.cli import options
-from planloom.cli.keeping import Keeper, Kept, starting
+from planloom.cli.keeping import Keeper, Kept, folder_beside, starting
 from planloom.cli.ledger import Ledger
 from planloom.cli.options import Mode
-from planloom.cli.recalling import recall
+from planloom.cli.recalling import recall, report_of
 from planloom.cli.runs import check_time_limit, drive, show_answer
-from planloom.cli.sources import parse_inputs, tools_required
+from planloom.cli.sources import has_analysis, parse_inputs, tools_required
 from planloom.cli.terminal import Terminal
 from planloom.engine.execute import resume_run
 from planloom.errors import UsageError
@@ -33,6 +33,7 @@ from planloom.tools import Toolbox
 from planloom.tools.checks import find_issues, validate_plan
 
 if TYPE_CHECKING:
+    from planloom.cli.findings import Findings
     from planloom.engine.kept import KeptRun
 
 EXECUTED: Final = "execute"
@@ -110,6 +111,7 @@ def _go_on_with_plan(context: click.Context, start: Opened, words: Words) -> int
     if kept.status != RunStatus.SUCCEEDED:
         _check_tools(terminal, kept, toolbox, is_named=bool(tools))
     keeper = Keeper(terminal, start.journal, {})
+    findings = _findings_of(start)
 
     async def begin(given: Kept) -> RunResult:
         result = await resume_run(
@@ -121,8 +123,17 @@ def _go_on_with_plan(context: click.Context, start: Opened, words: Words) -> int
             timeout_s=start.time_limit_s,
             **given,
         )
+        if findings is not None:
+            findings.take(result, given.get("workdir") or folder_beside(given, kept.run_id))
         return _told(kept, result, given["on_event"])
 
+    ledger = _ledger(kept, toolbox, words)
+    if findings is not None:
+        from planloom.cli.findings import drive_findings  # as in `_findings_of`
+
+        return drive_findings(
+            findings, start.mode, kept.plan, ledger, starting(keeper, begin), start.time_limit_s, keeper
+        )
     return drive(
         terminal,
         start.mode,
@@ -132,8 +143,20 @@ def _go_on_with_plan(context: click.Context, start: Opened, words: Words) -> int
         lambda result: show_answer(terminal, result),
         start.time_limit_s,
         say_how_to_go_on=keeper.say_how_to_go_on,
-        ledger=_ledger(kept, toolbox, words),
+        ledger=ledger,
     )
+
+
+def _findings_of(start: Opened) -> Findings | None:
+    """Return what shows the findings of a run that `planloom analyse` made, None for another run."""
+    report = report_of(start.journal, start.kept.meta)
+    if report is None or not has_analysis():
+        return None
+    if report.path is None:
+        start.terminal.say("note: no report is written: only a journal that is a file says where it goes", "yellow")
+    from planloom.cli.findings import Findings  # DuckDB takes 0.3 s to import
+
+    return Findings(start.terminal, report.path, as_markdown=report.as_markdown)
 
 
 def _check_tools(terminal: Terminal, kept: KeptRun, toolbox: Toolbox, *, is_named: bool) -> None:

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
 _EPILOG = """\b
 Examples:
+  planloom show last
+  planloom show 3f2a --json
   planloom show last --journal runs.db
-  planloom show 3f2a --journal runs.db --json
 """
 _COLOURS = {"succeeded": "green", "failed": "red", "running": None}
 

@@ -6,17 +6,15 @@ too narrow becomes records: one row below the other, a line per column.
 
 from __future__ import annotations
 
+import re
 import textwrap
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from io import StringIO
+from itertools import zip_longest
 from typing import Final, Literal
 
-from rich import box
 from rich.cells import cell_len
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from planloom.cli.terminal import Terminal, paint
 from planloom.cli.text import visible
@@ -25,6 +23,9 @@ _GAP: Final = 3
 """Cells between two columns: a line or the room for one, and padding on either side."""
 MIN_TEXT_CELLS: Final = 16
 """Text in narrower columns is a tower of single words."""
+_BEYOND: Final = 60
+"""Cells for text beside a word that is wider than the table should be, where there is no screen to keep to."""
+_WORD: Final = re.compile(r"\s*\S+\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Column:
 
 def table_text(columns: Sequence[Column], rows: Sequence[Sequence[str]], terminal: Terminal) -> str:
     """Return a table, or records where it does not fit, as text that ends with a newline."""
-    cells = [[visible(cell) for cell in row] for row in rows]
+    cells = [[visible(cell).replace("\t", " ") for cell in row] for row in rows]
     least = [
         _longest([column.name, *(row[place] for row in cells)], by_word=column.wraps)
         for place, column in enumerate(columns)
@@ -47,24 +48,69 @@ def table_text(columns: Sequence[Column], rows: Sequence[Sequence[str]], termina
     needed = sum(least) + _GAP * (len(columns) - 1)
     if terminal.data_is_terminal and needed > terminal.width:
         return "".join(_record(columns, row, terminal) for row in cells)
-    table = Table(
-        box=box.SIMPLE_HEAD if terminal.is_unicode else box.ASCII2,
-        pad_edge=False,
-        show_edge=False,
-        header_style="bold",
-    )
-    for column, width in zip(columns, least, strict=True):
-        table.add_column(
-            Text(column.name),
-            style=column.style,
-            justify=column.align,
-            overflow="fold",
-            no_wrap=not column.wraps,
-            min_width=width,
-        )
+    room = terminal.width if needed <= terminal.width else needed + _BEYOND
+    widths = _widths(columns, cells, least, room)
+    return "".join(_drawn(columns, cells, widths, terminal))
+
+
+def _widths(columns: Sequence[Column], cells: Sequence[Sequence[str]], least: Sequence[int], room: int) -> list[int]:
+    """How wide each column is: as its longest line, but those that wrap share what room there is."""
+    longest = [
+        _longest([column.name, *(row[place] for row in cells)], by_word=False) if column.wraps else least[place]
+        for place, column in enumerate(columns)
+    ]
+    room -= _GAP * (len(columns) - 1)
+
+    def capped(cap: int) -> list[int]:
+        return [max(low, min(high, cap)) for low, high in zip(least, longest, strict=True)]
+
+    caps = range(1, max(longest) + 1)
+    return capped(bisect_left(caps, True, key=lambda cap: sum(capped(cap)) > room))
+
+
+def _drawn(
+    columns: Sequence[Column], cells: Sequence[Sequence[str]], widths: Sequence[int], terminal: Terminal
+) -> Iterator[str]:
+    """Yield the lines of a table: its head, a rule, and the rows, each as high as its highest cell.
+
+    It is drawn here because rich takes half a millisecond for a row, which is seconds for a long list of runs.
+    """
+    between, rule = ("   ", "─") if terminal.is_unicode else (" | ", "-")
+    has_colour = terminal.data_has_colour
+
+    def line(texts: Sequence[str], styles: Sequence[str]) -> str:
+        parts: list[str] = []
+        for column, text, width, style in zip(columns, texts, widths, styles, strict=True):
+            padding = " " * (width - cell_len(text))
+            shown = paint(text, style) if style and text and has_colour else text
+            parts.append(padding + shown if column.align == "right" else shown + padding)
+        return between.join(parts).rstrip() + "\n"
+
+    yield line([column.name for column in columns], ["bold"] * len(columns))
+    yield (rule * _GAP if terminal.is_unicode else "-+-").join(rule * width for width in widths) + "\n"
+    styles = [column.style for column in columns]
     for row in cells:
-        table.add_row(*map(Text, row))
-    return _render(table, terminal, max(terminal.width, needed))
+        folded = [
+            _folded(cell, width) if column.wraps else cell.split("\n")
+            for column, cell, width in zip(columns, row, widths, strict=True)
+        ]
+        for texts in zip_longest(*folded, fillvalue=""):
+            yield line(texts, styles)
+
+
+def _folded(text: str, width: int) -> list[str]:
+    """Break text between words into lines of at most `width` cells; no word is wider."""
+    lines: list[str] = []
+    for whole in text.split("\n"):
+        line = ""
+        for word in _WORD.findall(whole):
+            if line and cell_len(line + word.rstrip()) > width:
+                lines.append(line.rstrip())
+                line = ""
+            is_too_wide = not line and cell_len(word.rstrip()) > width
+            line += word.lstrip() if is_too_wide else word  # rather no indent than a line that is too long
+        lines.append(line.rstrip())
+    return lines
 
 
 def _longest(texts: Sequence[str], *, by_word: bool) -> int:
@@ -91,21 +137,3 @@ def _record(columns: Sequence[Column], row: Sequence[str], terminal: Terminal) -
 def _wrapped(cell: str, width: int) -> Iterator[str]:
     for line in cell.splitlines():
         yield from textwrap.wrap(line, max(1, width), break_long_words=False, break_on_hyphens=False)
-
-
-def _render(table: Table, terminal: Terminal, width: int) -> str:
-    """Return what rich draws as text, with colours where stdout wants them."""
-    written = StringIO()
-    console = Console(
-        file=written,
-        width=width,
-        force_terminal=terminal.data_has_colour,
-        no_color=not terminal.data_has_colour,
-        color_system="auto" if terminal.data_has_colour else None,
-        highlight=False,
-        markup=False,
-        emoji=False,
-        legacy_windows=False,
-    )
-    console.print(table)
-    return "\n".join(line.rstrip() for line in written.getvalue().splitlines()) + "\n"
