@@ -8,7 +8,7 @@ UV := $(BIN)/uv
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist worksteal
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: setup demo test test-fast test-crash check bench bench-peers clean
+.PHONY: setup demo test test-slow test-crash check bench bench-peers clean
 
 setup: $(VENV)/.ready
 
@@ -31,10 +31,11 @@ demo: $(VENV)/.demo
 	$(BIN)/planloom analyse examples/sales.csv --output sales.report.html
 
 test: setup
-	$(PYTEST)
-
-test-fast: setup
 	$(PYTEST) -m "not slow"
+
+# what takes minutes more: every case of the sandbox, of odd columns, of the question set; CI runs it too
+test-slow: setup
+	$(PYTEST) -m slow
 
 # every place at which a process may die, a disk may fail or a connection may be cut: about twenty minutes
 test-crash: setup

@@ -92,6 +92,7 @@ def test_sales() -> None:
     assert 3 == len(re.findall(r"\.(?: |$)", analysis.summary))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REAL_TABLES)
 def test_real_table(name: str, dabench: Path) -> None:
     """Every real table loads and is analysed, dirty headers and cells included, into plain JSON."""

@@ -19,6 +19,8 @@ from planloom import DataError, ToolContext
 from planloom.analysis import load_data
 from planloom.analysis.database import open_database
 
+pytestmark = pytest.mark.slow  # a process or many queries for each of its cases
+
 Load = Callable[..., dict[str, Any]]
 Rows = list[list[Any]]
 

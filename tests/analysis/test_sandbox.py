@@ -19,6 +19,8 @@ from planloom.analysis import sandbox_process as process
 from planloom.analysis.query import query_tables
 from planloom.analysis.sandbox import run_select
 
+pytestmark = pytest.mark.slow  # a process or many queries for each of its cases
+
 Load = Callable[..., dict[str, Any]]
 SALES = 'id,"na""me",town,amount\n1,Ann,Rome,2.5\n2,"\'; DROP TABLE data; --",Oslo,3.5\n3,=1+1,Rome,\n'
 

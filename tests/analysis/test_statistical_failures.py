@@ -14,6 +14,8 @@ from planloom import DataError, Toolbox, ToolContext, execute_plan
 from planloom.analysis import correlations, distributions, load_data, missing, outliers, profile, series
 from planloom.analysis.statistical_tools import STATISTICAL_TOOLS
 
+pytestmark = pytest.mark.slow  # a process or many queries for each of its cases
+
 pytest.importorskip("scipy.special", reason="the extra `analysis` is not installed")
 
 Load = Callable[..., dict[str, Any]]

@@ -166,8 +166,8 @@ def test_help(command: Any) -> None:
     assert 0 == ended.code
     listed = [line.split()[0] for line in ended.stdout.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()]
     of_goals = ["run", "plan", "compile", "compare"]
-    of_runs = ["runs", "show", "resume"]
-    assert [*of_goals, "analyse", "validate", "execute", *of_runs, "graph", "tools", "doctor"] == listed
+    of_runs = ["runs", "show", "resume", "rerun", "fork", "approve", "deny"]
+    assert [*of_goals, "analyse", "validate", "execute", "playbooks", *of_runs, "graph", "tools", "doctor"] == listed
     assert "planloom execute plan.json" in command("execute", "--help").stdout
     assert "planloom 0." in command("--version").stdout
     assert 2 == command().code

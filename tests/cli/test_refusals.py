@@ -31,7 +31,7 @@ class Case(NamedTuple):
 CASES = {
     "unknown command": Case(("excute", "plan.json"), 2, ("no command `excute`", "did you mean `execute`?")),
     "unknown option": Case(("execute", "plan.json", "--jso"), 2, ("--jso", "--json")),
-    "no plan named": Case(("execute",), 2, ("PLAN", "planloom execute --help")),
+    "no plan named": Case(("execute",), 2, ("name one plan", "--playbook NAME")),
     "plan is not there": Case(("execute", "plam.json", *TOOLS), 2, ("no file `plam.json`", "did you mean `plan.json`?")),
     "plan is a folder": Case(("validate", "."), 2, ("is a folder",)),
     "stdin is closed": Case(("validate", "-"), 2, ("it is closed",), is_stdin_closed=True),
