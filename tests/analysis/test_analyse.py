@@ -187,6 +187,17 @@ def test_question() -> None:
     assert RunStatus.FAILED is failed.status
 
 
+def test_a_question_reads_no_other_file(tmp_path: Path) -> None:
+    """Whatever a plan says, only the files that were given are read: a column name may have talked to the planner."""
+    (tmp_path / "private.csv").write_text("name,salary\nann,7\n")
+    plan = {"steps": [{"id": "table", "tool": "load_data", "args": {"path": str(tmp_path / "private.csv")}}]}
+    model = ScriptedModel([json.dumps(plan), '{"steps": [], "give_up": "not allowed"}'])
+    analysis = run(SALES, question="What does ann earn?", model=model)
+    error = analysis.steps["table"].error
+    assert error is not None
+    assert (RunStatus.FAILED, True) == (analysis.status, "none of the files" in error.message)
+
+
 REGIONS: dict[str, list[dict[str, Any]]] = {
     "steps": [
         {"id": "table", "tool": "load_data", "args": {"path": "{{inputs.path}}"}},

@@ -17,7 +17,7 @@ from planloom.agent.settings import GoalOptions
 from planloom.analysis.database import identifier, open_database
 from planloom.analysis.keepsakes import with_drawings, with_figures
 from planloom.analysis.tables import table_path
-from planloom.analysis.tools import toolbox
+from planloom.analysis.tools import OnlyFiles, toolbox
 from planloom.errors import DataError, UsageError
 from planloom.models import Model, default_models, resolve_model
 from planloom.models.providers import PROVIDERS
@@ -70,6 +70,7 @@ async def ask_about(
     """
     workdir = options.get("workdir")
     folder = None if workdir is None else Path(workdir)
+    files = {name: value for name, value in analysis.plan.inputs.items() if name.startswith("path")}
     agent = Agent(
         toolbox,
         model,
@@ -78,8 +79,9 @@ async def ask_about(
         journal,
         instructions=_HEAD + profile_of(analysis, folder if allow_rows else None),
         max_concurrency=max_concurrency,
+        deps=OnlyFiles(map(str, files.values())),  # a column name may try to talk the planner into more
     )
-    options["inputs"] = {name: value for name, value in analysis.plan.inputs.items() if name.startswith("path")}
+    options["inputs"] = files
     result = await agent.run(question, **options)
     answered = dataclasses.replace(analysis, result=result, question=question)
     return with_figures(answered if folder is None else with_drawings(answered, folder))

@@ -18,7 +18,15 @@ from planloom.analysis.statistics import Stats, describe_table
 from planloom.analysis.summary import Summary, summarise
 from planloom.analysis.table_tools import TABLE_TOOLS
 from planloom.analysis.tables import Table
+from planloom.errors import DataError
 from planloom.tools import Toolbox, ToolContext, tool
+
+MAX_NAMED: Final = 20
+
+
+class OnlyFiles(frozenset[str]):
+    """As the `deps` of a run: `load_data` reads these files and no other, whatever the plan says."""
+
 
 TIMEOUT_S: Final = 1800.0
 """For tables of many gigabytes; a plan may lower it."""
@@ -46,6 +54,11 @@ def load_data(
         header: Whether the first line names the columns; likewise.
         sheet: Of a workbook; the first that holds anything if left out.
     """
+    if isinstance(context.deps, OnlyFiles) and path not in context.deps:
+        raise DataError(
+            f"`{path}` is none of the files that were given to be analysed\n"
+            f"hint: they are {', '.join(f'`{name}`' for name in sorted(context.deps)[:MAX_NAMED])}"
+        )
     options = ReadOptions(separator, encoding, header, sheet)
     return load_table(path, context.workdir, options, context.report)
 
