@@ -20,7 +20,6 @@ REPORT_SUFFIX: Final = ".report.html"
 MARKDOWN_SUFFIX: Final = ".report.md"
 MAX_CHARTS: Final = 20
 USUAL_CHARTS: Final = 8
-ON_THE_COMMAND_LINE: Final = 3
 REPORT_OF_MANY: Final = "analysis"
 COMPRESSED: Final = (".gz", ".zst", ".bz2")
 
@@ -105,7 +104,7 @@ def analyse(
     report = _report_path(files, output, MARKDOWN_SUFFIX if format == MARKDOWN else REPORT_SUFFIX)
     question: Question | None = None
     chosen: dict[str, str] = {}
-    if ask is not None or options.rank_of(context, "model") == ON_THE_COMMAND_LINE:
+    if ask is not None or options.rank_of(context, "model") == options.ON_THE_COMMAND_LINE:
         from planloom.cli.model_options import budget_of, chosen_models  # models are for questions alone
 
         models = chosen_models(context)

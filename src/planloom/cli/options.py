@@ -19,8 +19,10 @@ ENVIRONMENT_PREFIX: Final = "PLANLOOM"
 Command = TypeVar("Command", bound=Callable[..., Any])
 Mode = Literal["people", "json", "events"]
 
+ON_THE_COMMAND_LINE: Final = 3
+"""What `rank_of` returns for a parameter that was named there."""
 _RANK: Final = {
-    ParameterSource.COMMANDLINE: 3,
+    ParameterSource.COMMANDLINE: ON_THE_COMMAND_LINE,
     ParameterSource.ENVIRONMENT: 2,
     ParameterSource.DEFAULT_MAP: 1,
 }

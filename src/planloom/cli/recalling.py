@@ -16,11 +16,10 @@ from urllib.parse import urlsplit
 import click
 
 from planloom.cli.journals import SERVERS
-from planloom.cli.options import rank_of
+from planloom.cli.options import ON_THE_COMMAND_LINE, rank_of
 
 REMEMBERED: Final = ("model", "worker_model", "base_url", "approve", "max_replans")
 """Options of a run that hold for going on with it too, by parameter name; beside `tools`."""
-ON_THE_COMMAND_LINE: Final = 3
 FOLDER: Final = "folder"
 REPORT: Final = "report"
 REPORT_FORMAT: Final = "report_format"

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import click
 
-from planloom.cli.options import rank_of
+from planloom.cli.options import ON_THE_COMMAND_LINE, rank_of
 from planloom.cli.settings import config_folder
 from planloom.cli.sources import check_data_file, has_analysis
 from planloom.cli.terminal import OutputError
@@ -30,7 +30,6 @@ SUFFIX: Final = ".json"
 MAX_PLAYBOOKS: Final = 1_000
 """Files of the user's folder that are looked at."""
 BUILT_IN: Final = "built in"
-_ON_THE_COMMAND_LINE: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +83,7 @@ def take_playbook(context: click.Context, name: str) -> Plan:
     """
     playbook = find_playbook(name)
     pairs = [_pair(text) for text in context.params.get("input") or ()]
-    if rank_of(context, "input") < _ON_THE_COMMAND_LINE:  # a planloom.toml may hold inputs of other plans
+    if rank_of(context, "input") < ON_THE_COMMAND_LINE:  # a planloom.toml may hold inputs of other plans
         known = {given.name for given in playbook.inputs}
         pairs = [(key, text) for key, text in pairs if key in known]
     bound = playbook.bind(playbook.read_texts(pairs))
