@@ -195,6 +195,7 @@ class _Call:
         self._modes = modes_for(client.modes, request, self._place, closes_objects=client.closes_objects)
         self._lowered: list[tuple[OutputMode, str | None]] = []
         self._forms = 0
+        self._before: Failure | None = None
         self._has_temperature = client.takes_temperature and self._place not in _without_temperature
         self.deadline = self._began + limits.timeout_s
 
@@ -251,7 +252,9 @@ class _Call:
                 jitter=random.random(),  # noqa: S311 - to spread calls, not to keep a secret
             )
         if wait_s is None:
-            raise to_error(failure, self._endpoint, self._limits, tries=self.tries, text="".join(self.text))
+            text = "".join(self.text)
+            raise to_error(failure, self._endpoint, self._limits, tries=self.tries, text=text, before=self._before)
+        self._before = failure
         what = f"{failure.kind} {failure.status}" if failure.status else failure.kind
         log.info("%s: %s, try %d follows in %.2f s", self._endpoint.name, what, self.tries + 1, wait_s)
         await asyncio.sleep(wait_s)

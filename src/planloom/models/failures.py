@@ -159,10 +159,18 @@ def _is_transport_error(error: BaseException) -> bool:
     return False
 
 
-def to_error(failure: Failure, endpoint: Endpoint, limits: CallLimits, *, tries: int, text: str) -> ModelError:
-    """Make the exception for a failure that is final. `text` is what had already been given to the caller."""
+def to_error(
+    failure: Failure, endpoint: Endpoint, limits: CallLimits, *, tries: int, text: str, before: Failure | None = None
+) -> ModelError:
+    """Make the exception for a failure that is final.
+
+    `text` is what had already been given to the caller, `before` the failure of the try before: when time runs out
+    during a later try, it is what tells a person why there was one.
+    """
     sentence, hint = _words(failure, endpoint, limits, text)
     count = f", after {tries} tries" if tries > 1 else ""
+    if failure.kind == "total-time" and before is not None:
+        count += f"; before that it {_words(before, endpoint, limits, '')[0]}"
     message = f"{endpoint.name} {sentence}{count}{': ' + failure.detail if failure.detail else ''}\nhint: {hint}"
     facts: dict[str, Any] = {
         "model": endpoint.name,
