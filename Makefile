@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist worksteal
 export UV_PYTHON_DOWNLOADS := never
+# hundreds of tests start a process of their own: compiling every library anew in each doubles what they take
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: setup demo test test-slow test-crash check bench bench-peers clean
 

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 SPECS = {"openai": "openai:gpt-4o", "groq": "groq:llama-3.3-70b-versatile"}
 CANARY = "sk-canary-5up3r53cr3t"
-FAST = CallLimits(timeout_s=5, first_token_timeout_s=2, max_tries=3, wait_initial_s=0.01, max_wait_s=3)
+FAST = CallLimits(timeout_s=20, first_token_timeout_s=10, max_tries=3, wait_initial_s=0.01, max_wait_s=3)
 HASTY = CallLimits(timeout_s=0.3, first_token_timeout_s=0.1, max_tries=2, wait_initial_s=0.01, max_wait_s=3)
 
 

@@ -26,10 +26,12 @@ SCHEMA: dict[str, Any] = {
     "properties": {"steps": {"type": "array", "items": {"type": "object"}}},
     "required": ["steps"],
 }
-FAST = CallLimits(timeout_s=5, first_token_timeout_s=2, max_tries=3, wait_initial_s=0.01, max_wait_s=3)
-HASTY = CallLimits(timeout_s=0.7, first_token_timeout_s=0.25, max_tries=2, wait_initial_s=0.01, max_wait_s=3)
-# where a good reply has to come in time as well: roomy, because the machine may be busy
-FAIR = CallLimits(timeout_s=1.5, first_token_timeout_s=1.4, max_tries=2, wait_initial_s=0.01, max_wait_s=3)
+# only the limit that a test is about is short: the machine may be busy, and the others must not come first
+FAST = CallLimits(timeout_s=20, first_token_timeout_s=10, max_tries=3, wait_initial_s=0.01, max_wait_s=3)
+SHORT_SILENCE = CallLimits(timeout_s=20, first_token_timeout_s=0.25, max_tries=2, wait_initial_s=0.01)
+FAIR_SILENCE = CallLimits(timeout_s=20, first_token_timeout_s=1.5, max_tries=2, wait_initial_s=0.01)
+SHORT_WHOLE = CallLimits(timeout_s=0.7, first_token_timeout_s=0.25, max_tries=2, wait_initial_s=0.01)
+FAIR_WHOLE = CallLimits(timeout_s=2.5, first_token_timeout_s=2.4, max_tries=2, wait_initial_s=0.01)
 TEXT = "The answer is 42, and that is that."
 
 
@@ -218,11 +220,11 @@ def test_a_stream_that_had_begun_is_never_started_again(asker, fault: Served, re
 def test_a_stall_before_the_first_token(asker) -> None:
     """Silence ends at `first_token_timeout_s`, is tried again, and is a timeout when it stays."""
     with ModelServer([Served.stall(), TEXT]) as server:
-        assert TEXT == asker.stream(server, limits=FAIR)[1].text
+        assert TEXT == asker.stream(server, limits=FAIR_SILENCE)[1].text
     with ModelServer([Served.stall()] * 2) as server:
         began = time.monotonic()
         with pytest.raises(ModelTimeoutError, match=r"no first token within 0\.25 s, after 2 tries") as caught:
-            asker.stream(server, limits=HASTY)
+            asker.stream(server, limits=SHORT_SILENCE)
         assert time.monotonic() - began < 10
         server.assert_finished()
     assert (0.25, 2) == (caught.value.limit_s, caught.value.tries)
@@ -232,19 +234,28 @@ def test_a_stall_after_the_first_token(asker) -> None:
     """A stream that stops in the middle ends at `timeout_s`, and is not asked for again."""
     with ModelServer([Served.stall(TEXT, after=2), TEXT]) as server:
         with pytest.raises(
-            ModelTimeoutError, match=r"did not end its reply within 1\.5 s after 8 characters"
+            ModelTimeoutError, match=r"did not end its reply within 2\.5 s after 8 characters"
         ) as caught:
-            asker.stream(server, limits=FAIR)
+            asker.stream(server, limits=FAIR_WHOLE)
         assert 1 == len(server.requests)
-    assert 1.5 == caught.value.limit_s
+    assert 2.5 == caught.value.limit_s
 
 
 def test_a_stall_of_a_whole_reply(asker) -> None:
     """A reply that is not streamed has the limit of the whole call, and no second try after it."""
     with ModelServer([Served.stall(), TEXT]) as server:
         with pytest.raises(ModelTimeoutError, match=r"within 0\.7 s"):
-            asker.complete(server, limits=HASTY)
+            asker.complete(server, limits=SHORT_WHOLE)
         assert 1 == len(server.requests)
+
+
+def test_time_that_runs_out_in_a_later_try(asker) -> None:
+    """The limit is what ended the call, and the failure before is why there was a later try: both are said."""
+    with ModelServer([Served.overloaded(), Served.stall()]) as server:
+        with pytest.raises(ModelTimeoutError) as caught:
+            asker.complete(server, limits=FAIR_WHOLE)
+        assert 2 == len(server.requests)
+    assert "within 2.5 s, after 2 tries; before that it failed on its provider's side (HTTP 503)" in str(caught.value)
 
 
 @pytest.mark.parametrize("way", ["complete", "stream"])
