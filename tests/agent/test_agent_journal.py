@@ -16,6 +16,7 @@ from planloom.testing import ScriptedModel
 
 CHILD = Path(__file__).resolve().parent / "recorded_goal.py"
 EVERY_PLACE = ["ask plan", "ask mend", "look ann", "look wrong", "ask replan", "look bob", "look end", "ask join"]
+SOME_PLACES = ["ask plan", "look bob", "ask join"]
 
 
 def child(journal: Path, *args: str) -> subprocess.CompletedProcess[str]:
@@ -37,7 +38,11 @@ def resumed(journal: Path, *args: str) -> dict[str, Any]:
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("where", EVERY_PLACE)
+@pytest.mark.parametrize(
+    "where",
+    # in every suite a cut while a reply is asked for and one in a step; the other places with the long tests
+    [pytest.param(place, marks=[pytest.mark.slow] * (place not in SOME_PLACES)) for place in EVERY_PLACE],
+)
 def test_cut_off_anywhere(where: str, tmp_path: Path) -> None:
     """The goal is reached; nobody is paid twice, and no reply that had come is asked for again."""
     journal = tmp_path / "runs.db"

@@ -8,6 +8,8 @@ import re
 from collections import Counter
 from typing import Any
 
+import pytest
+
 from planloom import PlanValidationError, Tool, Toolbox, create_plan, find_issues
 from planloom.testing import ScriptedModel
 
@@ -103,6 +105,7 @@ def test_what_models_really_wrote_is_judged_as_the_labels_say(data_file: Any) ->
     assert (64, 69) == (figures["placeholder found"], figures["placeholder labelled"])
 
 
+@pytest.mark.slow
 def test_labelled_plans_are_mended_or_refused(data_file: Any) -> None:
     """A model that writes the broken steps anew gets a valid plan; one that repeats itself gets the issues."""
     names = [tool["id"] for tool in data_file("plans/taskbench_huggingface_tools.json")]

@@ -263,6 +263,7 @@ def cut_at(name, length):
     return lambda copy: os.truncate(copy / name, length)
 
 
+@pytest.mark.slow
 def test_the_log_cut_at_every_512_bytes(crashed, tmp_path):
     """Whatever is left of it, a beginning of the run is read, ever longer, and a torn end is said."""
     size = (crashed / "runs.db-wal").stat().st_size
@@ -307,6 +308,7 @@ def test_a_log_that_ends_within_a_commit_is_said(crashed, tmp_path):
     assert "ended within a commit: its last 4,119 bytes were left out" in notice
 
 
+@pytest.mark.slow
 def test_the_file_cut_at_every_512_bytes(tmp_path):
     """A file that was folded and cut: a beginning of the run is read, with the reason, or none."""
     folder = tmp_path / "folded"

@@ -327,6 +327,9 @@ CASES: dict[str, Callable[[], tuple[str, set[str]]]] = {
 SLOW = {
     "100,000 unknown references with names nearly right", "20 unknown fields in each of 20,000 steps",
     "everything refers to everything", "a million lists of one", "30,000 different paths into a recursive type",
+    "one circle of 50,000 references", "a million unknown arguments", "100,000 steps that depend on themselves",
+    "a million unknown fields of the plan", "a million unknown fields", "50,000 circles of two",
+    "a million texts where numbers belong", "20,000 paths through stars",
 }  # fmt: skip
 
 

@@ -235,6 +235,7 @@ def begins(event: Any) -> bool:
     return is_first or (event.type == "step-expanded" and event.elements > 0)
 
 
+@pytest.mark.slow
 def test_the_share_of_the_plan_that_is_run_again() -> None:
     """Only what failed is called a second time; a restart would pay again for everything that was finished."""
     steps = again = replaced = finished = runs = 0
