@@ -10,7 +10,7 @@ export UV_PYTHON_DOWNLOADS := never
 # hundreds of tests start a process of their own: compiling every library anew in each doubles what they take
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: setup demo test test-slow test-crash check bench bench-peers clean
+.PHONY: setup demo test test-slow test-crash check bench bench-save bench-peers bench-strategies bench-page clean
 
 setup: $(VENV)/.ready
 
@@ -52,9 +52,22 @@ check: setup
 bench: setup
 	$(BIN)/python -m bench
 
-# installs what others would use instead, each in an environment of its own below build/, and measures them all
+# the same, kept in bench/results for the page; `$(BIN)/python -m bench --save --only NAME` renews one question
+bench-save: setup
+	$(BIN)/python -m bench --save
+
+# where plans lose: every strategy on a grid of models, tools, widths and failures
+bench-strategies: setup
+	$(BIN)/python -m bench.strategies
+
+# installs what others would use instead, each in an environment of its own below build/, and measures them all;
+# interrupted, it goes on where it was. `make bench-peers PEERS=--quick` takes fewer turns
 bench-peers: setup
-	$(BIN)/python -m bench.peers
+	$(BIN)/python -m bench.peers $(PEERS)
+
+# docs/benchmarks.md, its plots and the README's figures, from bench/results alone
+bench-page: setup
+	$(BIN)/python -m bench.page
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis dist

@@ -1,4 +1,7 @@
-"""`python -m bench`: every question, one table, exit 1 when a bound is missed or a benchmark breaks."""
+"""`python -m bench`: every question, one table, exit 1 when a bound is missed or a benchmark breaks.
+
+With `--save` each question's rows also replace what bench/results/engine.json has of it, as soon as they are there.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,11 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import asdict
 from importlib import import_module
+from pathlib import Path
+from typing import Any
 
 from bench.measure import Row
+from bench.results import FOLDER, VERSION, head, read_results, write_results
 
 QUESTIONS = (
     "overhead",
@@ -42,6 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not options.json:
         print(_HEAD, "-" * len(_HEAD), sep="\n", flush=True)
     for name in options.only or QUESTIONS:
+        measured = head("bench", ["--save", "--only", name]) if options.save else {}
+        asked = time.perf_counter()
         try:
             rows = import_module(f"bench.{name}").rows(tiny=options.tiny)
         except Exception:  # noqa: BLE001 (one broken benchmark must not hide the others)
@@ -49,16 +57,31 @@ def main(argv: Sequence[str] | None = None) -> int:
             traceback.print_exc()
             continue
         found += rows
+        if options.save:
+            took_s = round(time.perf_counter() - asked, 1)
+            _save(name, {**measured, "took_s": took_s, "tiny": options.tiny}, rows, options.results)
         if not options.json:
             print(*map(_line, rows), sep="\n", flush=True)
     missed = [row.question for row in found if row.is_met is False]
     if options.json:
-        rows = [{**asdict(row), "is_met": row.is_met} for row in found]
-        document = {"version": 1, "rows": rows, "missed": missed, "broken": broken}
+        document = {"version": 1, "rows": _documents(found), "missed": missed, "broken": broken}
         print(json.dumps(document, indent=2, ensure_ascii=False))
     else:
         print(_summary(found, missed, broken, time.perf_counter() - began))
     return 1 if missed or broken else 0
+
+
+def _documents(rows: list[Row]) -> list[dict[str, Any]]:
+    return [{**asdict(row), "is_met": row.is_met} for row in rows]
+
+
+def _save(name: str, measured: dict[str, Any], rows: list[Row], folder: Path) -> None:
+    """Replace what is kept of one question; an interruption later on loses nothing of it."""
+    about = (sys.modules[import_module(f"bench.{name}").rows.__module__].__doc__ or "").strip()
+    document = read_results("engine", folder) or {"version": VERSION, "questions": {}}
+    known = {**document["questions"], name: {**measured, "about": about, "rows": _documents(rows)}}
+    document["questions"] = {one: known[one] for one in QUESTIONS if one in known}
+    write_results("engine", document, folder)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -67,6 +90,8 @@ def _parser() -> argparse.ArgumentParser:
         "--only", metavar="NAME", action="append", choices=QUESTIONS, help=f"one of {', '.join(QUESTIONS)}"
     )
     parser.add_argument("--json", action="store_true", help="one JSON document instead of the table")
+    parser.add_argument("--save", action="store_true", help="keep the rows in bench/results/engine.json, for the page")
+    parser.add_argument("--results", metavar="FOLDER", type=Path, default=FOLDER, help="where --save keeps them")
     parser.add_argument("--tiny", action="store_true", help="smallest sizes: does it run? The numbers mean nothing")
     return parser
 

@@ -9,5 +9,5 @@ Every contender runs in an environment and a process of its own, one at a time, 
     install.py      environments from pinned requirements
     processes.py    contenders' processes: started, asked, ended
     harness.py      who is asked what, when; results.py makes medians and paired ratios of it
-    pages.py        tables for a terminal and in Markdown; svg.py draws
+    pages.py        tables for a terminal and in Markdown; svg.py draws; results stand in bench/results/peers.json
 """

@@ -43,7 +43,7 @@ class Effort:
     """A run that takes longer is not repeated, and its contender does no other body on that graph."""
     too_slow_s: float = 45.0
     """A run that would take longer, by what a step took on other graphs, is not begun."""
-    hurry_after_s: float = 400.0
+    hurry_after_s: float = 1_500.0
     """From then on every cell gets one round, so that a busy machine does not keep anybody for an hour."""
 
 
@@ -60,6 +60,8 @@ class Bench:
     began: float = field(default_factory=time.monotonic)
     reported: dict[str, str] = field(default_factory=dict)
     """The version that each contender's process reported."""
+    keep: Callable[[], None] = lambda: None
+    """Called after every graph of a block, when `cells` is worth keeping."""
 
     def run(self, blocks: Iterable[Block], graphs: list[Graph], wanted: set[str]) -> None:
         """Measure all blocks on all graphs."""
@@ -71,8 +73,10 @@ class Bench:
                 contenders = [c for c in block.contenders if c.name in wanted | partners]
                 if not {c.name for c in contenders} & wanted - (partners if block.stays else set()):
                     continue
+                done = {cell.graph for cell in self.cells if cell.block == block.name}
                 mine = [g for g in graphs if not block.shapes or g.name.split()[0] in block.shapes]
-                for part in [mine] if block.stays else [[graph] for graph in mine]:
+                mine = [g for g in mine if g.name not in done]
+                for part in [mine] * bool(mine) if block.stays else [[graph] for graph in mine]:
                     self._run_block(block, contenders, part, scratch)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
@@ -96,6 +100,7 @@ class Bench:
                     for body in graph.bodies:
                         turns = _Turns(self, block, graph, body, mode, contenders, live, scratch)
                         self.cells += turns.take()
+                self.keep()
         finally:
             for process in live.values():
                 process.end()
@@ -180,7 +185,9 @@ class _Turns:
         for cell in before:
             if cell.graph == self.graph.name and cell.run_s > effort.slow_s:
                 return f"its first body on this graph took {cell.run_s:.0f} s (more than {effort.slow_s:.0f} s)"
-        if before:
+        # a chain says what a step costs that waits for the one before, which says nothing of those side by side
+        before = [cell for cell in before if not cell.graph.startswith("chain")]
+        if before and contender.name not in (self.block.floor, self.block.planloom):
             overhead_s = min((cell.run_s - cell.critical_path_s) / cell.steps for cell in before)
             expected_s = overhead_s * steps
             if expected_s > effort.too_slow_s:

@@ -55,29 +55,62 @@ def terminal_table(document: dict[str, Any]) -> str:
 def write_pages(document: dict[str, Any], folder: Path) -> None:
     """Write peers.md and its plots into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
+    for name, text in render_pages(document).items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def render_pages(document: dict[str, Any]) -> dict[str, str]:
+    """Return the text of peers.md and of its plots by file name."""
     cells = [cell_of(cell) for cell in document["cells"]]
     plots = _plots(document, cells)
-    for name, plot in plots.items():
-        (folder / f"{name}.svg").write_text(draw(plot), encoding="utf-8")
     parts = [
         "# The same graphs, elsewhere",
-        "<!-- written by `python -m bench.peers`; change bench/peers/pages.py instead -->",
-        *(
-            ["**These are the smallest graphs, a check that everything runs. The numbers mean nothing.**"]
-            if document["tiny"]
-            else []
-        ),
+        "<!-- written by `python -m bench.page` from bench/results; change bench/peers/pages.py instead -->",
+        warning(document),
         _how(document),
         "## Who took part",
         _contenders(document),
         "## What they ran",
         _graphs(document),
-        *[part for plot in plots for part in (f"![{plots[plot].title}]({plot}.svg)",)],
+        *[f"![{plots[plot].title}]({plot}.svg)" for plot in plots],
         *_tables(document, cells),
         "## What was not run",
         _not_run(document, cells),
     ]
-    (folder / "peers.md").write_text("\n\n".join(part for part in parts if part) + "\n", encoding="utf-8")
+    page = "\n\n".join(part for part in parts if part) + "\n"
+    return {"peers.md": page, **{f"{name}.svg": draw(plot) for name, plot in plots.items()}}
+
+
+def warning(document: dict[str, Any]) -> str:
+    """Return what has to be said before any figure; empty for a run in full."""
+    if document["tiny"]:
+        return "**These are the smallest graphs, a check that everything runs. The numbers mean nothing.**"
+    if document.get("quick"):
+        return "**Measured with `--quick`: few turns each, so the figures are coarse.**"
+    return ""
+
+
+def summary(document: dict[str, Any]) -> str:
+    """Return a short table: no-op async steps on three graphs, in microseconds a step, and times the floor."""
+    cells = [cell_of(cell) for cell in document["cells"]]
+    quiet = [cell for cell in cells if cell.body == NO_OP and cell.mode == "async"]
+    durable = [cell for cell in quiet if cell.block == "durable"]
+    firsts: dict[tuple[str, str], Cell] = {}
+    for cell in quiet:
+        if cell.block != "durable" and cell.graph.split()[0] in ("chain", "wide", "layered", "random"):
+            firsts.setdefault((cell.contender, cell.graph), cell)
+    parts = ["No-op steps with async bodies, µs per step; in brackets times the floor.", ""]
+    parts += [_grid(document, list(firsts.values()), _overhead), "", "The same with every step durable.", ""]
+    return "\n".join([*parts, _grid(document, durable, _overhead)])
+
+
+def no_op_step_us(document: dict[str, Any], contender: str, shape: str) -> float | None:
+    """Return what a no-op async step of a graph costs a contender, None where it was not run."""
+    for cell in map(cell_of, document["cells"]):
+        is_it = (cell.contender, cell.body, cell.mode) == (contender, NO_OP, "async")
+        if is_it and cell.block != "durable" and cell.graph.startswith(shape) and cell.turns:
+            return cell.step_us
+    return None
 
 
 def _how(document: dict[str, Any]) -> str:
@@ -218,15 +251,21 @@ def _plots(document: dict[str, Any], cells: list[Cell]) -> dict[str, Plot]:
     found: dict[str, Plot] = {}
     for mode in ("async", "sync"):
         chosen = [cell for cell in quiet if cell.mode == mode]
-        found[f"no-op-{mode}"] = plot(f"Steps that do nothing, {mode}", overhead, chosen, lambda cell: cell.step_us)
+        found[f"peers-no-op-{mode}"] = plot(
+            f"Steps that do nothing, {mode}", overhead, chosen, lambda cell: cell.step_us
+        )
         chosen = [cell for cell in waiting if cell.mode == mode]
         title = f"Steps that wait, {mode}: run time over critical path"
-        found[f"waiting-{mode}"] = plot(title, makespan, chosen, lambda cell: cell.run_s / cell.critical_path_s)
-    found["durable"] = plot("Durable steps that do nothing", overhead, durable, lambda cell: cell.step_us)
+        found[f"peers-waiting-{mode}"] = plot(title, makespan, chosen, lambda cell: cell.run_s / cell.critical_path_s)
+    found["peers-durable"] = plot("Durable steps that do nothing", overhead, durable, lambda cell: cell.step_us)
     built, memory = "µs per step to build, logarithmic", "MB, logarithmic"
     inside = [cell for cell in done if cell.block != "durable"]
-    found["build"] = plot("Building the graph", built, _least(inside), lambda cell: cell.build_s / cell.steps * 1e6)
-    found["memory"] = plot("Peak memory", memory, _most_memory(inside), lambda cell: cell.own_mb + cell.children_mb)
+    found["peers-build"] = plot(
+        "Building the graph", built, _least(inside), lambda cell: cell.build_s / cell.steps * 1e6
+    )
+    found["peers-memory"] = plot(
+        "Peak memory", memory, _most_memory(inside), lambda cell: cell.own_mb + cell.children_mb
+    )
     return found
 
 

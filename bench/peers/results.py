@@ -1,4 +1,4 @@
-"""What was measured, as it is kept in results.json, and the figures made of it: medians and paired ratios.
+"""What was measured, as it is kept in bench/results/peers.json, and the figures made of it: medians and paired ratios.
 
 A pair is what a contender took, beside the floor and Planloom in the same turn: ratios are medians over pairs.
 """
@@ -73,7 +73,7 @@ class Cell:
         return (statistics.median(ratios), *spread_of(ratios)) if ratios else None
 
     def document(self) -> dict[str, Any]:
-        """Return what results.json holds: every run's figures, and what was made of them."""
+        """Return what peers.json holds: every run's figures, and what was made of them."""
         found = asdict(self)
         if self.turns:
             found |= {"median_run_s": self.run_s, "median_build_s": self.build_s, "step_us": self.step_us}

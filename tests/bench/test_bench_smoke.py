@@ -54,10 +54,12 @@ def test_a_benchmark_answers_its_question(name):
 
 
 def test_every_file_with_a_question_is_asked():
-    """The table covers exactly the modules of `bench` that have rows."""
+    """The table covers exactly the modules and packages of `bench` that have rows."""
     asked = set(bench("__main__").QUESTIONS)
+    modules = {path.stem for path in (ROOT / "bench").glob("*.py") if "def rows(" in path.read_text()}
+    packages = {path.parent.name for path in (ROOT / "bench").glob("*/*.py") if "def rows(" in path.read_text()}
 
-    assert asked == {path.stem for path in (ROOT / "bench").glob("*.py") if "def rows(" in path.read_text()}
+    assert asked == modules | packages
 
 
 def test_json_is_one_document_with_a_verdict_per_row(capsys):

@@ -1,8 +1,8 @@
 """How do plans compare with ReAct on the same goal? A scripted model with stated latencies, in virtual time.
 
-`python -m bench.strategies` prints the whole table. The model takes 0.5 s to its first token and writes 80 tokens a
-second (four characters are one token), a tool takes 0.8 s; what it writes stands in `strategy_scripts`. Nothing of it
-is measured on this machine's clock, so the same code gives the same numbers everywhere.
+`python -m bench.strategies --paper` prints the whole table. The model takes 0.5 s to its first token and writes 80
+tokens a second (four characters are one token), a tool takes 0.8 s; what it writes stands in `paper_shapes`. Nothing of
+it is measured on this machine's clock, so the same code gives the same numbers everywhere.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from bench.measure import Row
-from bench.strategy_scripts import SHAPES, TOOL_S, Shape
+from bench.strategies.paper_shapes import SHAPES, TOOL_S, Shape
 from planloom import Agent, RunResult
 from planloom.agent.compare import BASELINE, Comparison, Strategy, StrategyRow, compare
 from planloom.plan.budget import Account
@@ -89,7 +89,7 @@ _HEAD: Final = (
 )
 
 
-def main() -> None:
+def print_table() -> None:
     """Print what each strategy took, and how many times less than ReAct that is."""
     print(
         f"model: {FIRST_TOKEN_S} s to the first token, {TOKENS_PER_S:g} tokens a second; tools: {TOOL_S} s. "
@@ -113,7 +113,3 @@ def _line(shape: Shape, compared: Comparison, row: StrategyRow) -> str:
     wall, calls, given, written, _ = (f"{ratio or 0:.2f}x" for ratio in compared.ratios(row.strategy).values())
     paper = "" if shape.paper_times is None else f"{shape.paper_times}x"
     return f"{'':<40} {taken}  {wall:>6} {paper:>6} {calls:>6} {given:>6} {written:>6}"
-
-
-if __name__ == "__main__":
-    main()
