@@ -1,15 +1,22 @@
-"""How much memory does a run of a large plan take? The peak of a process of its own, plan and result included."""
+"""How much memory does a run of a large plan take? The peak of a process of its own, plan and result included.
+
+And how much does one step take that waits? What is allocated while all steps of a run wait for the same thing.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import resource
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
+from typing import Any
 
 from bench.floors import graph_by_hand, no_work, run_by_hand
 from bench.measure import Row
+from planloom import Toolbox, execute_plan, tool, validate_plan
 from planloom.testing import layered
 
 BOUND_MB = 100.0
@@ -21,7 +28,16 @@ def rows(*, tiny: bool = False) -> list[Row]:
     layers, width, repeats = (2, 3, 1) if tiny else (100, 100, 3)
     floor = sorted(_peak_of("floor", layers, width) for _ in range(repeats))[repeats // 2]
     planloom = sorted(_peak_of("planloom", layers, width) for _ in range(repeats))[repeats // 2]
+    waiting = 10 if tiny else 10_000
+    by_hand, engine = _waiting_of("floor", waiting), _waiting_of("planloom", waiting)
     return [
+        Row(
+            question=f"memory of one of {waiting:,} steps that wait",
+            unit="KB",
+            floor=by_hand,
+            planloom=engine,
+            ratio=engine / by_hand,
+        ),
         Row(
             question=f"peak memory of a run of {layers * width:,} steps",
             unit="MB",
@@ -30,8 +46,39 @@ def rows(*, tiny: bool = False) -> list[Row]:
             ratio=planloom / floor,
             bound=BOUND_MB,
             bound_on="value",
-        )
+        ),
     ]
+
+
+def _waiting_of(side: str, steps: int) -> float:
+    """Return the KB allocated per step while all of them wait, the plan and the loop not counted."""
+
+    async def main() -> float:
+        may_go_on = asyncio.Event()
+
+        @tool(name="work")
+        async def wait() -> None:
+            await may_go_on.wait()
+
+        async def wait_by_hand(_position: int, _outputs: list[Any]) -> None:
+            await may_go_on.wait()
+
+        plan, toolbox = layered(1, steps), Toolbox([wait])
+        validate_plan(plan, toolbox)
+        graph = graph_by_hand(plan)
+        tracemalloc.start()
+        run = run_by_hand(graph, wait_by_hand) if side == "floor" else execute_plan(plan, toolbox)
+        task = asyncio.ensure_future(run)
+        for _ in range(4):
+            await asyncio.sleep(0)
+        gc.collect()
+        held, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        may_go_on.set()
+        await task
+        return held / steps / 1_000
+
+    return asyncio.run(main())
 
 
 def _peak_of(side: str, layers: int, width: int) -> float:
@@ -52,7 +99,6 @@ def _peak_mb() -> float:
 
 def _run_planloom(layers: int, width: int) -> None:
     from bench.overhead import TOOLBOX
-    from planloom import execute_plan
 
     result = asyncio.run(execute_plan(layered(layers, width), TOOLBOX))
     assert result.status == "succeeded"

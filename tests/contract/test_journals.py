@@ -19,7 +19,8 @@ from planloom.errors import (
     RunOwnedError,
 )
 from planloom.journal import Record, SqliteJournal
-from planloom.journal.records import MAX_RECORD_BYTES, encode
+from planloom.journal.lines import MAX_RECORD_BYTES
+from planloom.journal.records import encode
 
 CHILD = Path(__file__).with_name("journal_child.py")
 GOAL = "find the error – 找到 \N{PARTY POPPER}"

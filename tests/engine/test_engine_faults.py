@@ -9,19 +9,23 @@ import pytest
 from engine_cases import run, sleeper, tool_of
 
 from planloom import execute_plan
+from planloom.engine.lane import Lane
 from planloom.engine.ledger import Ledger
 from planloom.engine.stepping import Stepping
 from planloom.plan.schedule import Schedule
 from planloom.testing import HANG, PlanBuilder, ScriptedTool, VirtualClock
 
 PLAN = PlanBuilder().step("a", "work").step("b", "work", after=["a"]).build()
+FIRST = ("_set_aside", "begin", "_work_off", "_start")
+"""What breaks at its first call, the others at the second."""
 
 
 @pytest.mark.parametrize(
     ("where", "name"),
     [
         (Ledger, "succeed"),
-        (Stepping, "_start_directly"),
+        (Lane, "begin"),
+        (Lane, "_work_off"),
         (Schedule, "release"),
         (Stepping, "_start"),
         (Stepping, "_set_aside"),
@@ -35,7 +39,7 @@ def test_a_fault_is_raised(where: type, name: str, monkeypatch: pytest.MonkeyPat
 
     def broken(self: Any, *args: Any, **options: Any) -> Any:
         calls.append(1)
-        if len(calls) == (1 if name in ("_set_aside", "_start_directly") else 2):
+        if len(calls) == (1 if name in FIRST else 2):
             raise ZeroDivisionError("a fault of the engine")
         return real(self, *args, **options)
 

@@ -103,15 +103,31 @@ def test_cancelled_just_when_it_ends() -> None:
     clock = VirtualClock()
 
     async def main() -> RunResult:
+        async def cancel_run() -> None:
+            task.cancel()
+
+        task = asyncio.ensure_future(on(clock, PlanBuilder().step("a", "cancel_run").build(), tool_of(cancel_run)))
+        return await task
+
+    assert "succeeded" == clock.run(main()).status
+
+
+def test_cancelled_before_a_call_has_begun() -> None:
+    """What is ready, and has not begun when the run is cancelled, never begins."""
+    clock = VirtualClock()
+    work = ScriptedTool("work")
+
+    async def main() -> RunResult:
         async def execute_and_cancel() -> RunResult:
             task = asyncio.current_task()
             assert task is not None
             asyncio.get_running_loop().call_soon(task.cancel)
-            return await on(clock, PlanBuilder().step("a", "work").build(), ScriptedTool("work").tool)
+            return await on(clock, PlanBuilder().step("a", "work").build(), work.tool)
 
         return await asyncio.ensure_future(execute_and_cancel())
 
-    assert "succeeded" == clock.run(main()).status
+    result = clock.run(main())
+    assert ("cancelled", 0, 0) == (result.status, result.steps["a"].attempts, len(work.calls))
 
 
 def test_cancelled_before_it_was_awaited() -> None:

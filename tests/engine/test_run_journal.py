@@ -12,6 +12,8 @@ import pytest
 from recorded_child import PLAN, TOOLS
 
 from planloom import RunResult, UsageError, execute_plan, resume_run
+from planloom.engine.journaled import taken_over
+from planloom.engine.kept import read_run
 from planloom.errors import RunNotFoundError, RunOwnedError
 from planloom.journal import SqliteJournal
 from planloom.plan.history import Words
@@ -114,3 +116,31 @@ def test_two_processes_cannot_drive_one_run(tmp_path: Path) -> None:
         await store.close()
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("where", ["before pay bob", "before pay ann"])
+def test_a_word_to_call_again_survives_a_crash(where: str, tmp_path: Path) -> None:
+    """`retry` is durable before anything else happens: a process that ends right after it need not be told again."""
+    journal = tmp_path / "runs.db"
+    crash(journal, where)
+    step = "first" if "bob" in where else "each[0]"
+
+    async def give_word_and_end() -> None:
+        async with taken_over(str(journal), "r1") as book:
+            await book.keep(Words.of(retry=[step]), 1_700_000_000.0)
+
+    asyncio.run(give_word_and_end())
+    assert "succeeded" == resume(journal).status
+    assert 1 == calls(journal).count(where.removeprefix("before "))
+
+
+def test_attempts_of_elements(tmp_path: Path) -> None:
+    """A step with `for_each` has the attempts of all its elements, also of those that an earlier process has called."""
+    journal = tmp_path / "runs.db"
+    crash(journal, "pay dan")
+    ended = asyncio.run(read_run(str(journal), "r1")).result().steps["each"]
+    assert ("running", 3) == (ended.status, ended.attempts)
+    waiting = resume(journal).steps["each"]
+    assert ("unknown", 3) == (waiting.status, waiting.attempts)
+    # what a person says is done was not called
+    assert 2 == resume(journal, outputs={"each[2]": "paid"}).steps["each"].attempts

@@ -497,7 +497,7 @@ def test_a_journal_that_nobody_closed(tmp_path):
 def test_every_commit_is_synced(tmp_path):
     """The file is asked to sync at every commit, which WAL does not do by itself."""
     journal = SqliteJournal(tmp_path / "runs.db")
-    connection = journal._store._file._connection()
+    connection = journal._store._file.connection()
     try:
         asked = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("synchronous", "journal_mode")]
     finally:

@@ -141,7 +141,7 @@ def check_statuses(plan: Plan, result: RunResult) -> None:
         else:
             assert step.error is not None
     if result.error is not None:
-        assert ("failed", "timeout") == (result.status, result.error.kind)
+        assert ("waiting" if S.UNKNOWN in statuses else "failed", "timeout") == (result.status, result.error.kind)
         assert S.PENDING not in statuses
     elif S.UNKNOWN in statuses:
         assert "waiting" == result.status
@@ -173,6 +173,7 @@ def test_without_limits_and_trouble_a_run_takes_its_critical_path(seed: int, cou
     assert ("succeeded", pytest.approx(longest * 1_000)) == (result.status, result.duration_ms)
 
 
+@pytest.mark.slow
 def test_events_do_not_depend_on_the_hash_seed() -> None:
     """The same runs in other processes, with other hash seeds, have the same events."""
     digests = {

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from planloom import Plan, RunResult, Tool, Toolbox, execute_plan
+from planloom.engine.lane import MAX_IN_A_ROW
 from planloom.testing import PlanBuilder, layered
 
 
@@ -109,7 +110,7 @@ def test_steps_that_never_give_the_loop_back() -> None:
         pass
 
     assert "succeeded" == asyncio.run(main()).status
-    assert len(turns) >= 50
+    assert len(turns) >= 200 // MAX_IN_A_ROW
 
 
 def test_an_empty_plan() -> None:

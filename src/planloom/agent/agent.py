@@ -141,13 +141,16 @@ class Agent:
         """
         return await self._reach(goal, "compile", options)
 
-    async def resume(self, run_id: str, /, *, words: Words = NO_WORDS, **options: Unpack[GoalOptions]) -> RunResult:
+    async def resume(
+        self, run_id: str, /, *, words: Words = NO_WORDS, drop_damaged: bool = False, **options: Unpack[GoalOptions]
+    ) -> RunResult:
         """Go on with a goal in the agent's journal that was cut off, failed, or waits for a person.
 
         What a step has done is never done again, and what a model answered is never asked again. Of the steps that were
         under way, those of read-only and idempotent tools run again with the same idempotency key; the others are
         `unknown` until `words` say what to do with them. Failed steps are tried again. A run that has succeeded is
-        returned as it is. The agent needs the tools and models that it had; options as for `run`.
+        returned as it is. The agent needs the tools and models that it had; options as for `run`. `drop_damaged` as for
+        `resume_run`.
 
         Raises `RunNotFoundError`, `RunOwnedError` while another process drives the run, `JournalError`, `UsageError`
         without a journal and for words that fit no step, and what `run` raises.
@@ -164,7 +167,9 @@ class Agent:
             given: GoalOptions = {**options, "run_id": run_id, "inputs": inputs}
             return self._session(goal, mode, given, resumption=resumption)
 
-        return await recorded.resume_recorded(self._journal, run_id, self._resolved(), words, make)
+        return await recorded.resume_recorded(
+            self._journal, run_id, self._resolved(), words, make, drop_damaged=drop_damaged
+        )
 
     def run_sync(self, goal: str, **options: Unpack[GoalOptions]) -> RunResult:
         """Reach a goal like `run`, from code that is not async; also where a loop runs already, as in a notebook."""

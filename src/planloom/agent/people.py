@@ -89,6 +89,7 @@ class RunPerson:
         self._answer = answer
         self._words = words
         self.asks_before_effects = "effects" in approver.kinds
+        self.asks_before_plans = approver.asks_before_plans
 
     def said(self, digest: str) -> bool | None:
         """Return the word that was given before."""
@@ -101,6 +102,10 @@ class RunPerson:
             return word
         approval = Approval("effects", request.digest, None, request.step_id, request.tool, request.args)
         return await self._approver.word(approval)
+
+    async def approve_plan(self, plan: Plan, digest: str) -> bool | None:
+        """Say whether a plan may run."""
+        return await self._approver.word(Approval("plan", digest, plan))
 
     async def answer(self, step_id: str, question: str) -> Any:
         """Answer a question that a tool asks."""

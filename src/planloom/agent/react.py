@@ -279,12 +279,9 @@ class _React:
         self._steps.append(replace(step, depends_on=tuple(s.id for s in self._steps[-1:])))
         outcome = result.steps[step.id].later(offset_s)
         self._results[step.id] = outcome
-        if result.status is RunStatus.WAITING:
-            raise _End(RunStatus.WAITING, result.error)
-        if result.status is RunStatus.CANCELLED:
-            raise _End(RunStatus.CANCELLED, result.error)
-        if result.error is not None:
-            raise _End(RunStatus.FAILED, self._out_of_time() if result.error.kind == "timeout" else result.error)
+        is_late = result.error is not None and result.error.kind == "timeout"
+        if result.error is not None or result.status in (RunStatus.WAITING, RunStatus.CANCELLED):
+            raise _End(result.status, self._out_of_time() if is_late else result.error)
         if outcome.status is StepStatus.SUCCEEDED:
             return output_message(outcome.output, has_more=call.has_more)
         message = "it did not succeed" if outcome.error is None else outcome.error.message

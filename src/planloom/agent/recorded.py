@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from planloom.agent.answering import AnswerForm
 from planloom.agent.nesting import secrets_of_outer
@@ -27,6 +27,8 @@ from planloom.plan.state import RunStatus, StepStatus
 if TYPE_CHECKING:
     from planloom.engine.journaled import JournalLike, RunBook
 
+INSTRUCTIONS_KEY: Final = "instructions"
+"""In what a goal was given: what its planner was told beside it."""
 MakeSession = Callable[["Resumption"], Session]
 
 
@@ -48,7 +50,7 @@ class Resumption:
         words = clean_words(words, make_redactor({}, settings.deps, settings.secrets, settings.toolbox))
         effects = journaled.effects_of(settings.toolbox)
         self.finished: Mapping[str, StepResult] = known | journaled.settled(self.history, effects, words)
-        book.keep(words, SystemClock().now())
+        self.words = words
 
 
 async def run_recorded(
@@ -73,6 +75,7 @@ async def run_recorded(
     meta: dict[str, Any] = {
         **clean_part(dict(options.get("meta") or {}), redactor),
         "kind": kind,
+        INSTRUCTIONS_KEY: clean_part(settings.instructions, redactor),
         **kept_inputs(inputs, marked, redactor),
         "plan": None if plan is None else plan.to_dict(),
         "finished": clean_part(finished, redactor),
@@ -90,6 +93,8 @@ async def resume_recorded(
     settings: AgentSettings,
     words: Words,
     make_session: Callable[[str, Mapping[str, Any], Resumption], Session],
+    *,
+    drop_damaged: bool = False,
 ) -> RunResult:
     """Go on with a goal. A run that has succeeded is returned as it is, and nothing is called.
 
@@ -106,8 +111,10 @@ async def resume_recorded(
         result = journaled.finished_result(history, plan)
         fitting = AnswerForm.of(settings.output_type).fit(result.answer)
         return result if fitting is None else dataclasses.replace(result, answer=fitting.value)
-    async with journaled.taken_over(journal, run_id) as book:
-        session = make_session(book.history.goal, book.meta, Resumption(book, settings, words))
+    async with journaled.taken_over(journal, run_id, drop_damaged=drop_damaged) as book:
+        resumption = Resumption(book, settings, words)
+        await book.keep(resumption.words, SystemClock().now())
+        session = make_session(book.history.goal, book.meta, resumption)
         result = await session.execute()
         await book.close()
         return result

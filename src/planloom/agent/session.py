@@ -67,8 +67,6 @@ class Session:
     ) -> None:
         self._resumption = resumption
         history = self._earlier = History() if resumption is None else resumption.history
-        if resumption is not None:
-            listeners = (resumption.recorder, *listeners)
         self._settings = settings
         self._goal = goal
         self._mode: Mode = mode
@@ -83,6 +81,7 @@ class Session:
         self._account.begin_with(history.usage, sum(step.attempts for step in history.steps.values()), history.replans)
         self._clock = options.get("clock") or SystemClock()
         on_event = options.get("on_event")
+        recorder = None if resumption is None else resumption.recorder
         self._emitter = Emitter(
             options.get("run_id") or secrets.token_hex(8),
             self._clock,
@@ -90,8 +89,8 @@ class Session:
             options.get("on_step_complete"),
             history.last_seq,
             redactor,
+            recorder,
         )
-        recorder = None if resumption is None else resumption.recorder
         self._calls = ModelCalls(self._account, self._emitter, recorder, history.replies, history.unused_recovery)
         self._planner, self._worker = self._calls.of(settings.planner), self._calls.of(settings.worker)
         workdir = options.get("workdir") or (None if resumption is None else resumption.workdir)

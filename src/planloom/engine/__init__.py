@@ -8,6 +8,7 @@
     waits.py      steps that wait for a person
     durability.py, recorder.py    what waits for the journal, and the journal as the run sees it
     journaled.py, kept.py    a run in a journal: begun, taken over; and runs listed, read back, removed
+    encoding.py   outputs as a journal holds them
     ledger.py     the books of a run: every step's record, its end, who is told
     slots.py      how many calls may run at once
     outcome.py    what a whole run amounts to: its status, its answer, a `for_each` from its elements

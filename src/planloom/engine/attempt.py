@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from planloom.engine.failures import Failure
 from planloom.engine.timers import Timer
+from planloom.plan.model import Step
 from planloom.plan.resolve import Scope
 from planloom.plan.results import StepError, StepResult
 from planloom.plan.schedule import Unit
@@ -35,6 +36,8 @@ class Record:
     """Of a step with `for_each`: what it runs for."""
     adopted: StepResult | None = None
     """Of a step that an earlier run has finished: its result."""
+    is_plain = False
+    """Of a step whose call has just succeeded: it has an output, and nothing else to tell."""
     open_elements = 0
     """Of a step with `for_each`: elements that have not ended."""
     cache_key: str | None = None
@@ -52,6 +55,9 @@ class Record:
         if self.adopted is not None:
             return self.adopted
         started, ended, elements = self.started, self.ended, self.elements
+        if self.is_plain and started is not None and ended is not None:
+            latency_ms = (ended - started) * 1_000
+            return StepResult.plain(step_id, self.output, self.attempts, latency_ms, started - began, ended - began)
         return StepResult(
             step_id,
             self.status,
@@ -115,3 +121,8 @@ class Attempt:
             message = f"timed out after {self.timeout_s:g} s (limit `timeout_s`)"
             return Failure("timeout", "TimeoutError", message, is_passing=True)
         return Failure("cancelled", "CancelledError", "cancelled while it was running")
+
+
+def time_limit(step: Step, tool: Tool) -> float:
+    """Return how long one attempt of a step may take, in seconds."""
+    return tool.timeout_s if step.timeout_s is None else min(step.timeout_s, tool.timeout_s)

@@ -109,5 +109,10 @@ class Hooks:
     account: Account | None = None
     """Pays for the start of each call (`Budget.steps`)."""
 
+    @property
+    def is_gate(self) -> bool:
+        """Whether something may be in the way of a call that is ready: approval, or the budget."""
+        return self.account is not None or (self.person is not None and self.person.asks_before_effects)
+
 
 NO_HOOKS = Hooks()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from planloom.engine.attempt import Attempt
@@ -19,6 +20,16 @@ from planloom.plan.redaction import Redactor
 from planloom.plan.schedule import Schedule, Unit
 
 Make = Callable[[Attempt, dict[str, Any], dict[str, Any]], None]
+
+
+class _Held:
+    """What waits for one group of records, which is being `kept`."""
+
+    def __init__(self, kept: list[Any]) -> None:
+        self.kept = kept
+        self.freed: list[int] | None = None
+        """Steps that its results have freed; None when it is no result that is waited for."""
+        self.calls: list[tuple[Attempt, dict[str, Any], dict[str, Any]]] = []
 
 
 class Durability:
@@ -50,6 +61,8 @@ class Durability:
         self._looking: set[asyncio.Task[None]] = set()
         self._caller = contextvars.copy_context()
         self._starting: dict[Unit, Attempt] = {}
+        self._held: _Held | None = None
+        """What waits for the records that were not given to the journal yet."""
         self._results = 0
         recorder.on_fault = on_fault
 
@@ -60,13 +73,34 @@ class Durability:
 
     def free(self, freed: list[int]) -> None:
         """Let steps go on as soon as the result that freed them is durable."""
-        self._results += 1
+        held = self._held
+        if held is None or held.kept is not self._recorder.kept:
+            held = _Held(self._recorder.kept)
+            held.freed = list(freed)
+            self._results += 1
+            self._hold(held)
+        elif held.freed is None:
+            held.freed = list(freed)
+            self._results += 1
+        else:
+            held.freed += freed
 
-        def go_on() -> None:
-            self._results -= 1
-            self._go_on([position for position in freed if self._schedule.is_free(position)])
+    def _hold(self, held: _Held) -> None:
+        """Let go of something as soon as all that is kept is durable; what comes later joins it while that is open."""
+        self._held = held if held.kept else None
+        self._recorder.when_durable(partial(self._let_go, held))
 
-        self._then(go_on)
+    def _let_go(self, held: _Held) -> None:
+        try:
+            for attempt, args, prepared in held.calls:
+                if self._starting.pop(attempt.unit, None) is attempt:
+                    attempt.expires = self._loop.time() + attempt.timeout_s
+                    self._make(attempt, args, prepared)
+            if held.freed is not None:
+                self._results -= 1
+                self._go_on([position for position in held.freed if self._schedule.is_free(position)])
+        except BaseException as fault:
+            self._on_fault(fault)
 
     def make(self, attempt: Attempt, args: dict[str, Any], prepared: dict[str, Any]) -> None:
         """Make a call, one with an effect as soon as its start is durable, one whose output is known not at all."""
@@ -82,13 +116,13 @@ class Durability:
             self._make(attempt, args, prepared)
             return
         self._starting[attempt.unit] = attempt
-
-        def make() -> None:
-            if self._starting.pop(attempt.unit, None) is attempt:
-                attempt.expires = self._loop.time() + attempt.timeout_s
-                self._make(attempt, args, prepared)
-
-        self._then(make)
+        held = self._held
+        if held is None or held.kept is not self._recorder.kept:
+            held = _Held(self._recorder.kept)
+            held.calls.append((attempt, args, prepared))
+            self._hold(held)
+        else:
+            held.calls.append((attempt, args, prepared))
 
     async def _look(self, key: str, attempt: Attempt, args: dict[str, Any], prepared: dict[str, Any]) -> None:
         """Use the output of an earlier call, or make the call."""
@@ -117,12 +151,3 @@ class Durability:
         for unit in units:
             self._schedule.release(unit.position)
         return units
-
-    def _then(self, act: Callable[[], None]) -> None:
-        def guarded() -> None:
-            try:
-                act()
-            except BaseException as fault:
-                self._on_fault(fault)
-
-        self._recorder.when_durable(guarded)

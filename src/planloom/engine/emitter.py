@@ -6,17 +6,22 @@ import asyncio
 import contextvars
 import inspect
 import logging
+import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from planloom.engine import orphans
 from planloom.engine.base import Clock
+from planloom.engine.clock import SystemClock
 from planloom.engine.failures import read_message
-from planloom.plan.events import CallbackFailed, Event, StepSucceeded
+from planloom.plan.events import CallbackFailed, Event, StepStarted, StepSucceeded
 from planloom.plan.issues import shorten
 from planloom.plan.redacted import clean_data
 from planloom.plan.redaction import Redactor
 from planloom.plan.results import StepResult
+
+if TYPE_CHECKING:
+    from planloom.engine.recorder import Recorder
 
 MAX_REPORTED: Final = 100
 """Different failures of listeners that are told; after that they are silent."""
@@ -26,12 +31,12 @@ Listener = Callable[[Event], Any]
 
 
 class Emitter:
-    """Numbers events and hands them to listeners; calls `on_step_complete` once per step.
+    """Numbers events and hands them to the recorder and to listeners; calls `on_step_complete` once per step.
 
     What `redactor` knows leaves the run by none of its events; None when there is no secret to look for. `last_seq` is
     the number of the last event of an earlier process. `is_listening` is False when nobody listens, so that the run
-    does not even build events. Listeners see the context variables of whoever made the emitter, never
-    those that a tool has set.
+    does not even build events; with a recorder alone most are not built either. Listeners see the context variables of
+    whoever made the emitter, never those that a tool has set.
     """
 
     def __init__(
@@ -42,14 +47,16 @@ class Emitter:
         on_step_complete: Callable[..., Any] | None,
         last_seq: int = 0,
         redactor: Redactor | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         self.run_id = run_id
         self.redactor = redactor
-        self.is_listening = bool(listeners)
+        self.is_listening = bool(listeners) or recorder is not None
         self.wants_steps = on_step_complete is not None
         self.is_calling = False
         """Whether a listener is being called: then the run is in the middle of something."""
-        self._now = clock.now
+        self._now = time.time if type(clock) is SystemClock else clock.now
+        self._recorder = recorder
         self._listeners = list(listeners)
         self._on_step_complete = on_step_complete
         self._takes_id = on_step_complete is not None and _positional_count(on_step_complete) >= 2
@@ -59,13 +66,26 @@ class Emitter:
         self._reported: set[str] = set()
 
     def emit(self, kind: Callable[..., Event], step_id: str | None, *data: Any) -> None:
-        """Make an event of the given type and hand it to every listener."""
+        """Make an event of the given type and hand it to every listener, after the recorder."""
         if not self.is_listening:
             return
         if self.redactor is not None and kind is not StepSucceeded:  # an output was cleaned when it came
-            data = clean_data(data, self.redactor)
-        self._seq += 1
-        event = kind(self._seq, self.run_id, self._now(), step_id, *data)
+            is_start = kind is StepStarted  # its number is too small to be a secret
+            data = (self.redactor.text(data[0]), data[1]) if is_start else clean_data(data, self.redactor)
+        seq = self._seq = self._seq + 1
+        at, recorder = self._now(), self._recorder
+        is_kept = recorder is None
+        if recorder is not None and step_id is not None:  # these two are nearly all that a run tells
+            if kind is StepStarted:
+                recorder.started(seq, at, step_id, *data)
+                is_kept = True
+            elif kind is StepSucceeded:
+                is_kept = recorder.succeeded(seq, at, step_id, *data)
+            if is_kept and not self._listeners:
+                return
+        event = kind(seq, self.run_id, at, step_id, *data)
+        if not is_kept and recorder is not None:
+            recorder(event)
         was_calling, self.is_calling = self.is_calling, True
         for listener in self._listeners:  # `_call` in place: nearly all listeners return nothing, and this is hot
             context = self._context.copy()

@@ -12,13 +12,15 @@ class Ending:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._task = asyncio.current_task()
-        self._cancelled_before = self._task.cancelling() if self._task is not None else 0
+        self.cancelling: Callable[[], int] = (lambda: 0) if self._task is None else self._task.cancelling
+        """Counts how often the task was cancelled; more often than `cancelled_before`, and nothing may start."""
+        self.cancelled_before = self.cancelling()
         self._reached: asyncio.Future[None] = loop.create_future()
 
     @property
     def is_cancelled(self) -> bool:
         """Whether the task was cancelled: it hears of it in the loop's next turn, and nothing may start until then."""
-        return self._task is not None and self._task.cancelling() > self._cancelled_before
+        return self.cancelling() > self.cancelled_before
 
     @property
     def is_reached(self) -> bool:

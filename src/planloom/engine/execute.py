@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 
 from planloom.engine import orphans
-from planloom.engine.base import Clock, MakeWorkers
+from planloom.engine.base import NO_HOOKS, Clock, Hooks, MakeWorkers
 from planloom.engine.clock import SystemClock
 from planloom.engine.context import Supplies
 from planloom.engine.emitter import Emitter, Listener
+from planloom.engine.plan_words import PlanPerson, not_run, plan_word
 from planloom.engine.run import Run
 from planloom.engine.secrecy import (
     check_keepable,
@@ -70,6 +71,7 @@ class RunOptions(TypedDict, total=False):
     clock: Clock | None
     workers: MakeWorkers
     on_blocked: OnBlocked | None
+    person: PlanPerson | None
 
 
 async def execute_plan(plan: PlanLike, toolbox: Any, **options: Unpack[RunOptions]) -> RunResult:
@@ -93,6 +95,7 @@ async def execute_plan(plan: PlanLike, toolbox: Any, **options: Unpack[RunOption
     - `seed`: of the jitter between retries. `run_id`: default random.
     - `limits`: sizes that plans and outputs may have. `clock`, `workers`: for tests.
     - `on_blocked`: called from another thread while an async tool blocks the event loop.
+    - `person`: who is asked before the plan and before effects, and who answers what tools ask. Default nobody.
     - `journal`: a file such as "runs.db", the address of a PostgreSQL server, or a `Journal`: the run is kept there,
       and `resume_run` goes on with it after a crash. Default None. `meta`: JSON values that are kept there with it.
 
@@ -158,13 +161,15 @@ async def resume_run(
     /,
     *,
     words: Words = NO_WORDS,
+    drop_damaged: bool = False,
     **options: Unpack[RunOptions],
 ) -> RunResult:
     """Go on with a run of `execute_plan` that was cut off, failed, or waits for a person.
 
     What has succeeded is never run again. Of the steps that were under way, those of read-only and idempotent tools
     run again with the same idempotency key; the others are `unknown` until `words` say what to do with them. Failed
-    steps are tried again. A run that has succeeded is returned as it is.
+    steps are tried again. A run that has succeeded is returned as it is. Where the journal is damaged before records
+    that are whole, the run goes on only with `drop_damaged`, without what those say: it may be done again.
 
     Options are those of `execute_plan`, `journal` above all; `inputs` are the run's own, but secret ones have
     to be given again, unless their variable is still set. Raises `RunNotFoundError`, `RunOwnedError` while another
@@ -185,12 +190,11 @@ async def resume_run(
     options = {**options, "inputs": restored_inputs(meta, options.get("inputs"), run_id), "run_id": run_id}
     _, _, redactor = _private(options, tools)
     words = clean_words(words, redactor)
-    async with journaled.taken_over(journal, run_id) as book:
+    async with journaled.taken_over(journal, run_id, drop_damaged=drop_damaged) as book:
         read = Plan.from_json(book.meta["plan"])
         finished = journaled.settled(book.history, journaled.effects_of(tools), words)
-        book.keep(words, (options.get("clock") or SystemClock()).now())
-        run = _prepare_run(read, tools, (), options, book, finished)
-        result = await run.execute()
+        await book.keep(words, (options.get("clock") or SystemClock()).now())
+        result = await _run(read, tools, (), options, book, finished)
         await book.close()
         return result
 
@@ -198,7 +202,7 @@ async def resume_run(
 async def _execute(plan: PlanLike, toolbox: Any, listeners: tuple[Listener, ...], options: RunOptions) -> RunResult:
     journal = options.get("journal")
     if journal is None:
-        return await _prepare_run(plan, toolbox, listeners, options).execute()
+        return await _run(plan, toolbox, listeners, options)
     _check_options(options)
     limits = options.get("limits", DEFAULT_LIMITS)
     read, tools = Plan.from_json(plan, limits), Toolbox.of(toolbox)
@@ -212,20 +216,19 @@ async def _execute(plan: PlanLike, toolbox: Any, listeners: tuple[Listener, ...]
 
     meta = journaled.with_workdir(meta, options.get("workdir"))
     async with journaled.new_book(journal, run_id, read.goal, meta) as book:
-        run = _prepare_run(read, tools, listeners, {**options, "run_id": run_id}, book)
-        result = await run.execute()
+        result = await _run(read, tools, listeners, {**options, "run_id": run_id}, book)
         await book.close()
         return result
 
 
-def _prepare_run(
+async def _run(
     plan: PlanLike,
     toolbox: Any,
     listeners: tuple[Listener, ...],
     options: RunOptions,
     book: RunBook | None = None,
     finished: Mapping[str, StepResult] | None = None,
-) -> Run:
+) -> RunResult:
     _check_options(options)
     limits = options.get("limits", DEFAULT_LIMITS)
     read = Plan.from_json(plan, limits)
@@ -235,8 +238,6 @@ def _prepare_run(
     learn_literals(read, tools, redactor)
     clock = options.get("clock") or SystemClock()
     on_event = options.get("on_event")
-    if book is not None:
-        listeners = (book.recorder, *listeners)
     emitter = Emitter(
         options.get("run_id") or secrets.token_hex(8),
         clock,
@@ -244,23 +245,33 @@ def _prepare_run(
         options.get("on_step_complete"),
         0 if book is None else book.history.last_seq,
         redactor,
+        None if book is None else book.recorder,
     )
-    workdir = options.get("workdir") or (None if book is None else book.workdir)
+    person = options.get("person")
     settings = RunSettings(
         clock=clock,
         limits=limits,
         max_concurrency=options.get("max_concurrency"),
-        supplies=Supplies(
-            options.get("deps"), options.get("worker_model"), None if workdir is None else Path(workdir).absolute()
-        ),
+        supplies=_supplies(options, book),
         timeout_s=options.get("timeout_s"),
         seed=options.get("seed"),
         make_workers=options.get("workers", ThreadWorkers),
         on_blocked=options.get("on_blocked"),
+        hooks=NO_HOOKS if person is None else Hooks(person=person),
         finished=finished,
         recorder=None if book is None else book.recorder,
     )
-    return Run(read, tools, inputs, emitter, settings)
+    run = Run(read, tools, inputs, emitter, settings)
+    if person is not None and (word := await plan_word(read, person, emitter)) is not True:
+        return await not_run(read, word, emitter, clock, finished)
+    return await run.execute()
+
+
+def _supplies(options: RunOptions, book: RunBook | None) -> Supplies:
+    workdir = options.get("workdir") or (None if book is None else book.workdir)
+    return Supplies(
+        options.get("deps"), options.get("worker_model"), None if workdir is None else Path(workdir).absolute()
+    )
 
 
 def _private(options: RunOptions, tools: Toolbox) -> tuple[dict[str, Any], dict[str, str], Redactor | None]:

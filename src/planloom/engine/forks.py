@@ -10,12 +10,21 @@ import re
 import secrets
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from planloom.engine.clock import SystemClock
-from planloom.engine.journaled import COPIED_KEY, JournalLike, artifacts_of, opened_journal, stored, whole, work_folder
+from planloom.engine.journaled import (
+    COPIED_KEY,
+    JournalLike,
+    artifacts_of,
+    opened_journal,
+    readable,
+    stored,
+    whole,
+    work_folder,
+)
 from planloom.errors import JournalCorruptError, UsageError
 from planloom.journal import Journal, Record
 from planloom.journal.records import RunRecords
@@ -39,21 +48,30 @@ class Fork:
     step_id: str
 
 
-async def rerun_from(journal: JournalLike, run_id: str, step_id: str) -> Fork:
+async def rerun_from(journal: JournalLike, run_id: str, step_id: str, *, drop_damaged: bool = False) -> Fork:
     """Make a new run in which a step and all that depends on it run again; what else was done stays done.
 
-    Raises `RunNotFoundError`, `JournalError`, and `UsageError` for a step that is not in the plan.
+    With `drop_damaged` what stands behind a damaged record counts as not done. Raises `RunNotFoundError`,
+    `JournalError`, and `UsageError` for a step that is not in the plan.
     """
     async with opened_journal(journal) as opened:
-        source = await _source(opened, run_id)
-        copied = rerun_records(source, _given(source.meta), step_id)
+        source = await _source(opened, run_id, drop_damaged)
+        copied = _whole(rerun_records(source, _given(source.meta), step_id), opened, run_id)
         return await _begin(opened, source, Fork(secrets.token_hex(8), run_id, step_id), copied)
 
 
-async def fork_at(journal: JournalLike, run_id: str, step_id: str, outputs: Mapping[str, Any] | None = None) -> Fork:
+async def fork_at(
+    journal: JournalLike,
+    run_id: str,
+    step_id: str,
+    outputs: Mapping[str, Any] | None = None,
+    *,
+    drop_damaged: bool = False,
+) -> Fork:
     """Make a new run of one as it was when a step began: what had begun by then stays, with what it came to.
 
-    `outputs` replaces outputs by step id, also of the step itself; what depends on them runs again. Raises
+    `outputs` replaces outputs by step id, also of the step itself; what depends on them runs again. `drop_damaged` as
+    for `rerun_from`. Raises
     `RunNotFoundError`, `JournalError`, and `UsageError` for steps that are not in the plan or have not begun.
     """
     given: dict[str, Any] = {}
@@ -63,8 +81,8 @@ async def fork_at(journal: JournalLike, run_id: str, step_id: str, outputs: Mapp
         except OutputError as error:
             raise UsageError(f"the output of `{name[:80]}` cannot be used: {error}") from None
     async with opened_journal(journal) as opened:
-        source = await _source(opened, run_id)
-        copied = fork_records(source, _given(source.meta), step_id, given)
+        source = await _source(opened, run_id, drop_damaged)
+        copied = _whole(fork_records(source, _given(source.meta), step_id, given), opened, run_id)
         copied += [Copied("step-succeeded", name, _succeeded(output)) for name, output in sorted(given.items())]
         return await _begin(opened, source, Fork(secrets.token_hex(8), run_id, step_id), copied)
 
@@ -73,11 +91,21 @@ def _given(meta: Mapping[str, Any]) -> Plan | None:
     return None if meta.get("plan") is None else Plan.from_json(meta["plan"])
 
 
-async def _source(journal: Journal, run_id: str) -> RunRecords:
+async def _source(journal: Journal, run_id: str, drop_damaged: bool) -> RunRecords:
+    """Return the records of the other run, so far only those of the run itself with their large values."""
     records, artifacts = await journal.read(run_id), artifacts_of(journal)
-    if records.dropped is not None and not records.dropped.is_torn_end:
+    if records.dropped is not None and not records.dropped.is_torn_end and not drop_damaged:
         raise JournalCorruptError(records.dropped.refusal())
-    return RunRecords((whole(record, artifacts) for record in records), records.goal, records.meta, records.dropped)
+    of_run = (whole(record, artifacts) if record.step_id is None else record for record in records)
+    return RunRecords(of_run, records.goal, records.meta, records.dropped)
+
+
+def _whole(copied: list[Copied], journal: Journal, run_id: str) -> list[Copied]:
+    """Return what stays, with its large values: those of steps that run again need not be readable any more."""
+    artifacts = artifacts_of(journal)
+    of_steps = [Record(0, run_id, 0.0, one.type, one.step_id, one.data) for one in copied if one.step_id is not None]
+    read = iter(readable(of_steps, artifacts, None))
+    return [one if one.step_id is None else replace(one, data=next(read).data) for one in copied]
 
 
 def _succeeded(output: Any) -> dict[str, Any]:

@@ -9,24 +9,25 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, cast
 
 from planloom.engine.cache import Recalled
+from planloom.engine.encoding import MAX_BYTES_PER_CHAR, inline_json
 from planloom.engine.recorder import Recorder
-from planloom.errors import JournalError, UsageError
+from planloom.errors import JournalCorruptError, JournalError, UsageError
 from planloom.journal import Artifacts, Journal, Record, SqliteJournal, open_journal
 from planloom.journal.artifacts import ARTIFACT_KEY, MAX_INLINE_BYTES, ArtifactRef
 from planloom.journal.base import RunWriter
 from planloom.journal.records import RunRecords
 from planloom.plan.bulk import without_collections
-from planloom.plan.events import Event, RunFinished, StepSkipped, StepSucceeded
-from planloom.plan.history import BY_A_PERSON, History, Words, fold
+from planloom.plan.events import Event, RunFinished, StepCancelled, StepSkipped, StepSucceeded
+from planloom.plan.history import BY_A_PERSON, DAMAGED_KEY, History, Words, fold, parent_of
 from planloom.plan.model import Plan
-from planloom.plan.results import RunResult, StepResult
+from planloom.plan.results import RunResult, StepError, StepResult
 from planloom.plan.state import StepStatus
 from planloom.plan.values import normalise_output
 from planloom.tools import Tool
@@ -35,8 +36,6 @@ JournalLike = str | Path | Journal
 """A file such as `runs.db`, the address of a PostgreSQL server, or a journal."""
 ARTIFACTS_SUFFIX: Final = ".artifacts"
 FOLDERS_SUFFIX: Final = ".folders"
-MAX_BYTES_PER_CHAR: Final = 6
-"""Of text as JSON: a control character is written as an escape."""
 WORKDIR_KEY: Final = "workdir"
 """In what a run was given: the folder of its tools, when the caller named it."""
 COPIED_KEY: Final = "copied"
@@ -57,7 +56,12 @@ class RunBook:
         self._own_folder = work_folder(journal, history.run_id)
         self.workdir = self._own_folder if given is None or not Path(given).is_dir() else Path(given)
         artifacts = artifacts_of(journal)
-        self.recorder = Recorder(writer, lambda event: record_of(event, artifacts), lambda key: _recall(journal, key))
+        self.recorder = Recorder(
+            writer,
+            lambda event: record_of(event, artifacts),
+            lambda key: _recall(journal, key),
+            inline_json,
+        )
 
     async def close(self) -> None:
         """Make everything durable at the end of the run. Raises `JournalError`."""
@@ -66,16 +70,23 @@ class RunBook:
             with contextlib.suppress(OSError):  # it is not there, or holds something
                 self._own_folder.rmdir()
 
-    def keep(self, words: Words, at: float) -> None:
-        """Keep a person's words, given at a time in seconds since 1970: another crash must not lose them."""
+    async def keep(self, words: Words, at: float) -> None:
+        """Make a person's words durable, given at a time in seconds since 1970: a crash must not lose them.
+
+        A step that is to be called again is cancelled from then on, and so tried again whenever the run goes on.
+        """
         history = self.history
+        again = StepError("cancelled", "Retry", "to be called again, by a person's word")
         given: list[tuple[type[Event], str, tuple[Any, ...]]] = [
+            *((StepCancelled, name, (again, 0, 0.0)) for name in sorted(words.retry)),
             *((StepSkipped, name, (BY_A_PERSON, None)) for name in sorted(words.skip)),
             *((StepSucceeded, name, (output, 0, 0.0)) for name, output in sorted((words.outputs or {}).items())),
         ]
         for kind, name, data in given:
             history.last_seq += 1
             self.recorder(kind(history.last_seq, history.run_id, at, name, *data))
+        if given:
+            await self.recorder.flush()
 
 
 @asynccontextmanager
@@ -92,14 +103,17 @@ async def new_book(journal: JournalLike, run_id: str, goal: str, meta: Mapping[s
 
 
 @asynccontextmanager
-async def taken_over(journal: JournalLike, run_id: str) -> AsyncGenerator[RunBook]:
-    """Become the owner of a run that nobody drives. Raises `RunOwnedError`, `RunNotFoundError`, `JournalError`."""
+async def taken_over(journal: JournalLike, run_id: str, *, drop_damaged: bool = False) -> AsyncGenerator[RunBook]:
+    """Become the owner of a run that nobody drives. Raises `RunOwnedError`, `RunNotFoundError`, `JournalError`.
+
+    With `drop_damaged` a run goes on without what stands behind a damaged record.
+    """
     async with opened_journal(journal) as opened:
-        writer = await opened.take_over(run_id)
+        writer = await opened.take_over(run_id, drop_damaged=drop_damaged)
         book: RunBook | None = None
         try:
             assert writer.records is not None  # they were read when it was taken over
-            book = RunBook(opened, writer, *_told(opened, run_id, writer.records))
+            book = RunBook(opened, writer, *told(opened, run_id, writer.records))
             yield book
         finally:
             if book is not None:
@@ -110,15 +124,16 @@ async def taken_over(journal: JournalLike, run_id: str) -> AsyncGenerator[RunBoo
 async def read_history(journal: JournalLike, run_id: str) -> tuple[History, Mapping[str, Any]]:
     """Return what a journal holds of a run, and what the run was given. Raises `RunNotFoundError`, `JournalError`."""
     async with opened_journal(journal) as opened:
-        return await _read(opened, run_id)
+        return told(opened, run_id, await opened.read(run_id))
 
 
-async def _read(journal: Journal, run_id: str) -> tuple[History, Mapping[str, Any]]:
-    return _told(journal, run_id, await journal.read(run_id))
+def told(
+    journal: Journal, run_id: str, records: RunRecords, notes: list[str] | None = None
+) -> tuple[History, Mapping[str, Any]]:
+    """Return what records come to. Raises `JournalError`, also for an artifact that is not there.
 
-
-def _told(journal: Journal, run_id: str, records: RunRecords) -> tuple[History, Mapping[str, Any]]:
-    """Return what records come to. Raises `JournalError`, also for an artifact that is not there."""
+    With `notes` such a value does not stand in the way: it is marked as damaged, and `notes` gets why.
+    """
     if len(records) < records.meta.get(COPIED_KEY, 0):
         raise JournalError(
             f"run `{run_id}` was cut off while it was made out of another one, and has done nothing\n"
@@ -126,7 +141,10 @@ def _told(journal: Journal, run_id: str, records: RunRecords) -> tuple[History, 
         )
     artifacts = artifacts_of(journal)
     with without_collections(len(records)):
-        history = fold([whole(record, artifacts) for record in records])
+        try:
+            history = fold([whole(record, artifacts) for record in records])
+        except JournalError:
+            history = fold(readable(records, artifacts, notes))
     history.run_id = run_id
     history.goal = history.goal or records.goal
     return history, records.meta
@@ -223,6 +241,37 @@ def _get(value: Any, artifacts: Artifacts | None) -> Any:
     if artifacts is None or not isinstance(value, dict) or ARTIFACT_KEY not in value:
         return cast("Any", value)
     return json.loads(artifacts.get(ArtifactRef.from_dict(cast("dict[str, Any]", value)).hash))
+
+
+def readable(records: Iterable[Record], artifacts: Artifacts | None, notes: list[str] | None) -> list[Record]:
+    """Return records with their large values in them, and a mark in the place of each output that cannot be read.
+
+    Records of the run itself that need such a value are left out. `notes` gets why, and without it the first one raises
+    `JournalCorruptError`, which names the way on.
+    """
+    found: list[Record] = []
+    for record in records:
+        try:
+            found.append(whole(record, artifacts))
+        except JournalError as error:
+            problem, _, hint = str(error).partition("\n")
+            what = f"the output of step `{record.step_id}`" if record.step_id else f"what `{record.type}` says"
+            note = f"{what} cannot be read: {problem}"
+            if notes is None:
+                if record.step_id is not None:
+                    again = f"planloom rerun {record.run_id} --from {parent_of(record.step_id)}"
+                    hint = f"hint: `{again}` runs it again, in a new run"
+                raise JournalCorruptError(f"{note}\n{hint}".rstrip()) from None
+            notes.append(note)
+            if record.step_id is not None:
+                data = {name: _marked(value, problem) for name, value in record.data.items()}
+                found.append(Record(record.seq, record.run_id, record.at, record.type, record.step_id, data))
+    return found
+
+
+def _marked(value: Any, problem: str) -> Any:
+    is_elsewhere = isinstance(value, dict) and ARTIFACT_KEY in value
+    return {DAMAGED_KEY: problem} if is_elsewhere else cast("Any", value)
 
 
 def settled(history: History, effects: Mapping[str, bool], words: Words) -> dict[str, StepResult]:

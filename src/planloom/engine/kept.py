@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from planloom.engine.journaled import JournalLike, artifacts_of, opened_journal, read_history, work_folder
+from planloom.engine.journaled import JournalLike, artifacts_of, opened_journal, read_history, told, work_folder
 from planloom.errors import JournalCorruptError, RunOwnedError, UsageError
 from planloom.journal import Journal, RunSummary, SqliteJournal, garbage
 from planloom.plan.history import History, Recorded, parent_of
@@ -73,14 +74,14 @@ class KeptRun:
         """Return the run as far as it is known. The status of an interrupted run is `running` here."""
         history, plan = self.history, self.plan
         status = RunStatus.RUNNING if self.status == INTERRUPTED else RunStatus(self.status)
-        began = history.began_at
+        began, of_elements = history.began_at, self._attempts_of_elements()
         ended = history.ended_at or (self.records[-1].at if self.records else began)
         return RunResult(
             self.run_id,
             status,
             history.answer,
             plan,
-            {step.id: self._step(step.id, status) for step in plan.steps},
+            {step.id: self._step(step.id, status, of_elements) for step in plan.steps},
             history.usage,
             history.replans,
             None if began is None else datetime.fromtimestamp(began, UTC),
@@ -88,7 +89,7 @@ class KeptRun:
             history.error,
         )
 
-    def _step(self, step_id: str, status: RunStatus) -> StepResult:
+    def _step(self, step_id: str, status: RunStatus, of_elements: Mapping[str, int]) -> StepResult:
         history = self.history
         begun = history.in_flight.get(step_id)
         if begun is not None:
@@ -102,8 +103,19 @@ class KeptRun:
             return StepResult(step_id, StepStatus.WAITING, reason=history.waiting[step_id])
         if step_id in history.steps:
             return history.steps[step_id]
-        has_begun = any(parent_of(name) == step_id for store in (history.steps, history.in_flight) for name in store)
-        return StepResult(step_id, StepStatus.RUNNING if has_begun else StepStatus.PENDING)
+        if step_id in of_elements:
+            return StepResult(step_id, StepStatus.RUNNING, attempts=of_elements[step_id])
+        return StepResult(step_id, StepStatus.PENDING)
+
+    def _attempts_of_elements(self) -> dict[str, int]:
+        """Return how often the elements of each step with `for_each` were called, of those that have begun."""
+        history, found = self.history, Counter[str]()
+        calls = {name: step.attempts for name, step in history.steps.items()}
+        calls |= {name: call.attempt for name, call in history.in_flight.items()}
+        for name, attempts in calls.items():
+            if name.endswith("]"):
+                found[parent_of(name)] += attempts
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +143,13 @@ async def read_run(journal: JournalLike, name: str) -> KeptRun:
             run_id, status = found.run_id, found.status
         except JournalCorruptError:  # the list cannot be read; the run itself perhaps can
             run_id, status = name, None
-        history, meta = await read_history(opened, run_id)
         records = await opened.read(run_id)
         notes = [] if records.dropped is None else [records.dropped.message()]
+        history, meta = told(opened, run_id, records, notes)
         if isinstance(opened, SqliteJournal) and opened.notice is not None:
             notes.append(opened.notice)
+        if records.dropped is not None and status != RunStatus.RUNNING:
+            status = None  # the list knows an end that cannot be read any more
         status = status or (INTERRUPTED if history.status is None else history.status.value)
         return KeptRun(run_id, status, history, meta, records, tuple(notes))
 

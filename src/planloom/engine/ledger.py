@@ -80,7 +80,10 @@ class Ledger:
         assert elements is not None
         scope = elements[index].scope
         assert scope is not None
-        return self.reused.find(self._steps[position], index, scope)
+        known = self.reused.find(self._steps[position], index, scope)
+        if known is not None:
+            elements[index].attempts = known.attempts
+        return known
 
     def succeed(self, position: int, output: Any) -> list[int]:
         """End a step with its output; return the steps it has freed."""
@@ -92,7 +95,10 @@ class Ledger:
         if emitter.wants_steps:
             emitter.step_complete(record.to_result(step_id, self._began))
         if emitter.is_listening:
-            self._emit_end(position, step_id, record)
+            if record.cache_key is None and position not in self._schedule.dropped:  # the rule, by the shortest way
+                emitter.emit(events.StepSucceeded, step_id, output, record.attempts, record.latency_ms)
+            else:
+                self._emit_end(position, step_id, record)
         return freed
 
     def skip(self, position: int, reason: str) -> list[int]:

@@ -17,9 +17,15 @@ _FOR_A_PERSON: Final = frozenset({StepStatus.UNKNOWN, StepStatus.WAITING})
 
 
 def run_status(found: AbstractSet[StepStatus], stop_reason: StepError | None) -> RunStatus:
-    """Return the status of a run whose steps have come to these ends."""
+    """Return the status of a run whose steps have come to these ends.
+
+    A run that was cancelled stays so. Any other waits for a person while nobody knows whether an effect has happened,
+    also when it was stopped by its time limit or its budget.
+    """
     if stop_reason is not None:
-        return RunStatus.CANCELLED if stop_reason.kind == "cancelled" else RunStatus.FAILED
+        if stop_reason.kind == "cancelled":
+            return RunStatus.CANCELLED
+        return RunStatus.WAITING if StepStatus.UNKNOWN in found else RunStatus.FAILED
     if not found.isdisjoint(_FOR_A_PERSON):
         return RunStatus.WAITING
     assert found <= END_STATUSES

@@ -21,6 +21,7 @@ from planloom.tools import Tool
 if TYPE_CHECKING:
     from planloom.engine.ledger import Ledger
 
+_MEMO_KEY: Final = "tools"
 _LOST: Final = frozenset({StepStatus.FAILED, StepStatus.SKIPPED, StepStatus.CANCELLED})
 
 
@@ -32,7 +33,7 @@ class RunningPlan:
     ) -> None:
         self.plan = plan
         self.steps: list[Step] = list(plan.steps)
-        self.tools: list[Tool] = [toolbox[step.tool] for step in plan.steps]
+        self.tools: list[Tool] = list(_tools_of(plan, toolbox))
         self._toolbox = toolbox
         self._slots = Slots(toolbox.values() if may_grow else self.tools, max_concurrency)
         self.schedule = self._slots.make_schedule(graph_of(plan), self.tools)
@@ -97,6 +98,14 @@ class RunningPlan:
             if not changed_inputs or changed_inputs.isdisjoint(_inputs_of(step)):
                 kept.add(step.id)
         return kept
+
+
+def _tools_of(plan: Plan, toolbox: Mapping[str, Tool]) -> list[Tool]:
+    """Return the tools of a plan's steps, by position; looked up once while the toolbox stays the same."""
+    known: tuple[Mapping[str, Tool], list[Tool]] | None = plan.memo.get(_MEMO_KEY)
+    if known is None or known[0] is not toolbox:
+        known = plan.memo[_MEMO_KEY] = toolbox, [toolbox[step.tool] for step in plan.steps]
+    return known[1]
 
 
 def _inputs_of(step: Step) -> set[str]:

@@ -178,6 +178,8 @@ def check_keepable(plan: Plan, tools: Mapping[str, Tool], redactor: Redactor | N
 
 def literal_secrets(plan: Plan, tools: Mapping[str, Tool]) -> list[tuple[Step, str]]:
     """Return the arguments that are secret by their tool and stand in a plan as they are."""
+    if not any(tool.secret_parameters for tool in tools.values()):
+        return []
     return [
         (step, name)
         for step in plan.steps

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from planloom.engine.attempt import Attempt
+from planloom.engine.attempt import Attempt, time_limit
 from planloom.engine.calls import Calls
 from planloom.engine.clock import time_of
 from planloom.engine.deciding import decide
@@ -18,6 +18,7 @@ from planloom.engine.durability import Durability
 from planloom.engine.emitter import Emitter
 from planloom.engine.ending import Ending
 from planloom.engine.failures import Backoff, Failure, describe_exception
+from planloom.engine.lane import Lane
 from planloom.engine.ledger import Ledger
 from planloom.engine.outcome import elements_outcome, not_finished
 from planloom.engine.replans import Replans
@@ -65,13 +66,13 @@ class Stepping:
         self._ending = Ending(loop)
         fail, schedule = self._ending.fail, running.schedule
         self._timers = Timers(loop, fail)
-        self.calls = Calls(
-            loop, self._timers, emitter, self._limits, settings.supplies, settings.make_workers, self._ended
-        )
+        self._has_gate = settings.hooks.is_gate
+        self.calls = calls = Calls(loop, self._timers, emitter, settings, self._ended)
+        acts = self._succeed, self._start, self._pump
+        self._lane = Lane(loop, running, ledger, emitter, calls, self._ending, *acts)
         self._waits = Waits(
             settings.hooks.person, emitter, self._limits, schedule, self._set_aside, self._conclude, self._pump, fail
         )
-        self._has_gate = self._waits.asks_before_effects or self._account is not None
         self._durability: Durability | None = None
         self._make, self._free, amended = self.calls.make, self._advance, self._go_on
         if settings.recorder is not None:
@@ -134,7 +135,7 @@ class Stepping:
         if self.stop_reason is not None or self._ending.is_reached:
             return
         self.stop_reason = reason
-        units = [*self._schedule.drop_queue(), *self._backing_off, *self._waits.stop()]
+        units = [*self._lane.drop(), *self._schedule.drop_queue(), *self._backing_off, *self._waits.stop()]
         if self._durability is not None:
             units += self._durability.stop()
         self._cancel_waiting(units, not_finished(reason))
@@ -180,7 +181,8 @@ class Stepping:
         gone = frozenset(positions)
         self._replans.forget(gone)
         units = [unit for unit in self._backing_off if unit.position in gone]
-        self._cancel_waiting([*self._schedule.drop_queue(gone), *units, *self._waits.stop(gone)], error)
+        units += [*self._lane.drop(gone), *self._schedule.drop_queue(gone), *self._waits.stop(gone)]
+        self._cancel_waiting(units, error)
         self.calls.end_steps(gone)
 
     def _go_on(self, freed: list[int]) -> None:
@@ -247,23 +249,12 @@ class Stepping:
             self._is_pumping = True
             try:
                 while (unit := self._schedule.take()) is not None:
-                    self._start(unit)
+                    if unit[2] >= 0 or not self._lane.takes(unit[1]):
+                        self._start(unit)
             finally:
                 self._is_pumping = False
         if not self._open_units and not self._is_open():
             self._ending.reach()
-
-    def _start_directly(self, position: int) -> None:
-        """Start the one step that an end has set free: what queueing and pumping come to when nothing is in the way."""
-        unit = self._schedule.start(position)
-        self._open_units += 1
-        self._is_pumping = True
-        try:
-            self._start(unit)
-        finally:
-            self._is_pumping = False
-        if self._schedule.has_ready or not self._open_units:
-            self._pump()
 
     def _start(self, unit: Unit) -> None:
         """Resolve, check and make one call. A reference that has no value never reaches the tool."""
@@ -283,9 +274,7 @@ class Stepping:
         now = self._time()
         if record.started is None:
             record.started = now
-        timeout_s = tool.timeout_s
-        if step.timeout_s is not None and step.timeout_s < timeout_s:
-            timeout_s = step.timeout_s
+        timeout_s = time_limit(step, tool)
         attempt = Attempt(unit, record, tool, step_id, timeout_s, now + timeout_s)
         if self._emitter.is_listening:
             self._emitter.emit(events.StepStarted, step_id, tool.name, attempt.number)
@@ -322,24 +311,33 @@ class Stepping:
             return
         try:
             if failure is None and attempt.cause is None and attempt.unit.index < 0:
-                # what `_finish` comes to for the plain end of a plain step, by the shortest way: most calls end so
-                position = attempt.unit.position
                 self.calls.settle(attempt)
-                self._schedule.release(position)
-                self._open_units -= 1
-                freed = self._ledger.succeed(position, value)
-                if freed and self.stop_reason is None:
-                    if len(freed) == 1 and self._is_direct and not self._is_pumping and not self._ending.is_cancelled:
-                        self._start_directly(freed[0])
-                        return
-                    self._free(freed)
-                elif self._open_units and not self._schedule.is_limited:
-                    return  # it has made room for nothing
+                attempt.record.is_plain = attempt.record.reused_from is None
+                self._succeed(attempt.unit.position, value)
             else:
                 self._finish(attempt, failure, value)
-            self._pump()
+                self._pump()
         except BaseException as fault:
             self._ending.fail(fault)
+
+    def _succeed(self, position: int, value: Any) -> None:
+        """What `_finish` comes to for the plain end of a plain step, by the shortest way: most calls end so."""
+        schedule = self._schedule
+        schedule.release(position)
+        self._open_units -= 1
+        freed = self._ledger.succeed(position, value)
+        if freed and self.stop_reason is None:
+            if self._is_direct:
+                self._open_units += len(freed)
+                schedule.begin(freed)
+                self._lane.begin(freed)
+                if self._open_units:
+                    return
+            else:
+                self._free(freed)
+        elif self._open_units and not schedule.is_limited:
+            return  # it has made room for nothing
+        self._pump()
 
     def _finish(self, attempt: Attempt, failure: Failure | None, value: Any) -> None:
         """Give back the slot of a call and decide what its outcome means for the step."""

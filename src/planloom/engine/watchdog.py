@@ -77,8 +77,8 @@ class Watchdog:
         while self._work.wait():
             with self._lock:
                 watched = list(self._watched)
-            for entry in watched:
-                self._look_at(entry)
+            while watched:  # nothing of a run that ends meanwhile is held on to
+                self._look_at(watched.pop())
             time.sleep(BLOCKED_AFTER_S / 2)
 
     def _look_at(self, entry: Watched) -> None:

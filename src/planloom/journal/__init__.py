@@ -1,7 +1,8 @@
 """The journal: every run as a list of records, durable, fenced, and read back.
 
 base       what a journal is               records    one line per event, with a checksum
-memory, sqlite, postgres: the three        writing    the thread that groups appends into commits
+lines      how a record is written         memory, sqlite, postgres: the three
+writing    the thread that groups appends into commits
 owners     who drives a run, alive or not  opening    which journal an address means
 writers    the owner of one run            queued     a journal over that thread
 artifacts  large values, by their hash     codecs     values that are not JSON, and back

@@ -6,11 +6,12 @@ Rule: what `append` has called durable survives the process; an owner that lost 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from planloom.errors import JournalError
+from planloom.journal.lines import Brief
 from planloom.journal.records import MAX_RUN_ID_CHARS, Record, RunRecords
 
 LEASE_S: Final = 30.0
@@ -25,6 +26,8 @@ MAX_RECALLED: Final = 8
 """Records under one key that are tried, the newest first, until one is whole."""
 DEFAULT_RUNS: Final = 100
 """Runs that `runs` lists when nothing is said."""
+Told = Callable[[JournalError | None], None]
+"""Called on the loop when what was appended is durable, with None, or never will be, with the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +68,21 @@ class RunWriter(Protocol):
         """What ended this writer, or None while it can write."""
         ...
 
-    def append(self, records: Iterable[Record]) -> asyncio.Future[None]:
+    def append(self, records: Iterable[Record | Brief]) -> asyncio.Future[None]:
         """Queue records, all or none, and return at once; the future is done when they are durable.
 
         Appends become durable in order, many in one commit. The future raises `RunOwnedError` when another owner
         took the run over (nothing was written), `JournalError` when the write failed; then every later append
         fails too. It need not be awaited: a later one says the same. Raises `JournalError` at once, and stays
         usable, for records that cannot be written: not JSON, too large, of another run, `seq` not growing.
+        """
+        ...
+
+    def write(self, records: Iterable[Record | Brief], told: Told) -> None:
+        """Append records that were gathered over a turn of the loop, and hand them over at once.
+
+        `told` is called on the loop, after this has returned, with None when they are durable, else with the error
+        that the future of `append` would have. Raises what `append` raises.
         """
         ...
 

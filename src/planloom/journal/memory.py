@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
 from planloom.errors import JournalCorruptError, JournalError, RunNotFoundError
-from planloom.journal.base import DEFAULT_RUNS, LEASE_S, RunSummary, check_run_id
+from planloom.journal.base import DEFAULT_RUNS, LEASE_S, RunSummary, Told, check_run_id
+from planloom.journal.lines import Brief, BriefLines
 from planloom.journal.owners import lost, owned
 from planloom.journal.records import ARTIFACT_PATTERN, Record, RunRecords, encode, header, read_run, recalled
 from planloom.journal.writers import INTERRUPTED, RUNNING, encode_all, status_after
-from planloom.journal.writing import Claim, again
+from planloom.journal.writing import Claim, again, settle
 
 _WHERE: Final = "memory"
 
@@ -142,6 +143,7 @@ class MemoryRunWriter:
     def __init__(self, run: _Run, records: RunRecords | None) -> None:
         self._run = run
         self._claim = Claim(0, run.run_id, run.epoch, run.status)
+        self._briefs = BriefLines(run.run_id)
         self.records = records
         self._position = len(records) if records else 0
         self._seq = records[-1].seq if records else 0
@@ -168,29 +170,32 @@ class MemoryRunWriter:
         """What ended this writer, or None."""
         return self._claim.error
 
-    def append(self, records: Iterable[Record]) -> asyncio.Future[None]:
+    def append(self, records: Iterable[Record | Brief]) -> asyncio.Future[None]:
         """Write records, all or none."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        settle(future, None, self._write(records))
+        return future
+
+    def write(self, records: Iterable[Record | Brief], told: Told) -> None:
+        """Write records, all or none."""
+        asyncio.get_running_loop().call_soon(told, self._write(records))
+
+    def _write(self, records: Iterable[Record | Brief]) -> JournalError | None:
+        """Write records and return None, or what keeps this owner from writing."""
         if self._is_closed:
             raise JournalError(f"the run `{self.run_id}` was closed, so nothing more can be written to it")
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         keys: list[tuple[str, int]] = []
-        lines, seq, last = encode_all(records, self.run_id, self._position, self._seq, keys)
+        lines, seq, last = encode_all(records, self.run_id, self._briefs, self._position, self._seq, keys)
         run, claim = self._run, self._claim
         if claim.error is None and run.epoch != claim.epoch:
             claim.error = lost(claim.run_id, claim.epoch, _WHERE)
-        error = again(claim.error)
-        if error is not None:
-            future.set_exception(error)
-            future.exception()  # it need not be awaited
-            return future
-        if last is not None:
-            run.lines += lines
+        if claim.error is None and last is not None:
+            run.lines += enumerate(lines, self._position + 1)
             run.positions.update(keys)
             run.status, run.ended_at = status_after(last)
             self._position += len(lines)
             self._seq = seq
-        future.set_result(None)
-        return future
+        return again(claim.error)
 
     async def flush(self) -> None:
         """Raise what went wrong with an append; there is nothing to wait for."""

@@ -97,7 +97,11 @@ class PostgresStore:
             claims = sorted({append.claim for append in appends}, key=lambda claim: claim.key)
             held = {claim for claim in claims if self._is_held(connection, claim)}
             written = [append for append in appends if append.claim in held]
-            rows = [(append.claim.key, position, line) for append in written for position, line in append.lines]
+            rows = [
+                (append.claim.key, position, line)
+                for append in written
+                for position, line in enumerate(append.lines, append.first)
+            ]
             if rows:
                 with connection.cursor() as cursor:
                     # there already: written before the connection broke, by this owner, at this epoch

@@ -15,13 +15,10 @@ from typing import Any, Final, Self, cast
 from zlib import crc32
 
 from planloom.errors import JournalCorruptError, JournalError
+from planloom.journal.lines import FORMAT_VERSION, framed, write_json
 from planloom.plan.bulk import without_collections
 from planloom.plan.events import EVENT_VERSION, Event
 
-FORMAT_VERSION: Final = 1
-"""Version of the line; a file of lines may hold several."""
-MAX_RECORD_BYTES: Final = 8 * 1024 * 1024
-"""Length of one record's JSON; larger values belong into artifacts."""
 MAX_RUN_ID_CHARS: Final = 200
 """Length of a run's id."""
 HEADER_TYPE: Final = "run-opened"
@@ -33,8 +30,6 @@ CACHE_KEY: Final = "cache_key"
 ARTIFACT_PATTERN: Final = re.compile(rb'"\$artifact":"sha256:([0-9a-f]{64})"')
 """Finds the hash of every artifact in a line."""
 
-_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-_ASCII_ENCODER: Final = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), allow_nan=False)
 _FIELD_COUNT: Final = 7
 
 
@@ -122,8 +117,8 @@ class Dropped:
     def refusal(self) -> str:
         """Say why nobody may go on with such a run unasked."""
         return (
-            f"{self.message()}\nhint: the run cannot go on safely; to go on without them all the same, take it over "
-            "with drop_damaged=True: what they say was done may be done again"
+            f"{self.message()}\nhint: the run cannot go on safely; --drop-damaged, or in Python drop_damaged=True, "
+            "goes on without them all the same: what they say was done may be done again"
         )
 
     def message(self) -> str:
@@ -171,19 +166,10 @@ def header(run_id: str, at: float, goal: str, meta: Mapping[str, Any]) -> Record
 def encode(record: Record, position: int) -> bytes:
     """Return a record's line. Raises `JournalError` for what is not JSON, and past `MAX_RECORD_BYTES`."""
     try:
-        try:
-            body = _ENCODER.encode(record.to_dict()).encode()
-        except UnicodeEncodeError:  # half a character, as in the name of a file: written as an escape
-            body = _ASCII_ENCODER.encode(record.to_dict()).encode()
+        text = write_json(record.to_dict())
     except (TypeError, ValueError, RecursionError, OverflowError) as error:
         raise JournalError(f"{_named(record)} cannot be written: it is not JSON ({error})") from None
-    if len(body) > MAX_RECORD_BYTES:
-        raise JournalError(
-            f"{_named(record)} is {len(body):,} bytes, more than {MAX_RECORD_BYTES:,} (MAX_RECORD_BYTES)\n"
-            "hint: large values belong into artifacts; the record then holds a reference"
-        )
-    place = b"%d " % position
-    return b"%d %08x %b%b" % (FORMAT_VERSION, crc32(body, crc32(place)), place, body)
+    return framed(text, position, _named(record))
 
 
 def decode(line: bytes, run_id: str, position: int) -> Record:

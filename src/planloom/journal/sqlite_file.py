@@ -7,7 +7,7 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from planloom.errors import JournalCorruptError, JournalError
 from planloom.journal.files import make_private_file, said
@@ -66,39 +66,25 @@ class SqliteFile:
         connection.execute("PRAGMA writable_schema = ON")
         return connection
 
-    @contextmanager
-    def transaction(self) -> Generator[sqlite3.Connection]:
+    def transaction(self) -> _Transaction:
         """Begin, and commit at the end; whatever goes wrong rolls back and becomes one `JournalError`."""
-        with self._mapped("written"):
-            connection = self._connection()
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
+        return _Transaction(self)
 
     @contextmanager
     def reading(self) -> Generator[sqlite3.Connection]:
         """Read; what goes wrong becomes one `JournalError`."""
-        with self._mapped("read"):
-            yield self._connection()
-
-    @contextmanager
-    def _mapped(self, verb: str) -> Generator[None]:
         try:
-            yield
-        except sqlite3.IntegrityError:
-            raise
-        except sqlite3.Error as error:
-            raise self._said(error, verb) from error
-        except OSError as error:
-            raise said(f"the journal {self.path}", verb, error) from error
+            yield self.connection()
+        except (sqlite3.Error, OSError) as error:
+            raise self.said(error, "read") from error
 
-    def _said(self, error: sqlite3.Error, verb: str) -> JournalError:
+    def said(self, error: sqlite3.Error | OSError, verb: str) -> Exception:
+        """Return the error of a journal that says what went wrong, or an `IntegrityError` as it is."""
+        if isinstance(error, sqlite3.IntegrityError):
+            return error
         name = f"the journal {self.path}"
+        if isinstance(error, OSError):
+            return said(name, verb, error)
         code = getattr(error, "sqlite_errorcode", None)
         primary = None if code is None else code & 0xFF
         if is_damage(error):
@@ -116,7 +102,8 @@ class SqliteFile:
         }
         return JournalError(f"{name} cannot be {verb}: {reasons.get(primary or -1, str(error))}")
 
-    def _connection(self) -> sqlite3.Connection:
+    def connection(self) -> sqlite3.Connection:
+        """Return the connection, which is opened when it is first asked for."""
         if self._opened is None:
             make_private_file(self.path)
             self.torn_log_bytes = torn_bytes(self.path.with_name(f"{self.path.name}-wal"))
@@ -174,6 +161,43 @@ class SqliteFile:
                 f"and this one knows versions up to {SCHEMA_VERSION}\nhint: pip install --upgrade planloom"
             )
         return version
+
+
+class _Transaction:
+    """One transaction on a file. No generator, for every commit of a journal goes through here."""
+
+    def __init__(self, file: SqliteFile) -> None:
+        self._file = file
+
+    def __enter__(self) -> sqlite3.Connection:
+        try:
+            connection = self._file.connection()
+            connection.execute("BEGIN IMMEDIATE")
+        except (sqlite3.Error, OSError) as error:
+            self._raise(error)
+        return connection
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        connection = self._file.connection()
+        try:
+            if error is None:
+                connection.execute("COMMIT")
+        except BaseException as fault:  # noqa: BLE001 (it is raised again, after the rollback)
+            error = fault
+        if error is None:
+            return
+        try:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        except sqlite3.Error as fault:
+            error = fault
+        self._raise(error)
+
+    def _raise(self, error: BaseException) -> NoReturn:
+        """Raise an error as that of a journal, if it is one of the database or the system."""
+        if not isinstance(error, sqlite3.Error | OSError) or (said := self._file.said(error, "written")) is error:
+            raise error
+        raise said from error
 
 
 def is_damage(error: sqlite3.Error) -> bool:

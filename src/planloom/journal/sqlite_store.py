@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -60,22 +61,28 @@ class SqliteStore:
         """Write the appends whose epochs hold, in one transaction."""
         with self._file.transaction() as connection:
             held: dict[Claim, bool] = {}
-            rows: list[tuple[int, bytes]] = []
+            rows: list[Iterable[tuple[int, bytes]]] = []
             keys: list[tuple[str, int]] = []
+            changed: dict[Claim, Append] = {}
             for append in appends:
                 claim = append.claim
                 if claim not in held:
                     held[claim] = self._is_held(connection, claim)
                 if held[claim]:
-                    first = claim.key << _POSITION_BITS
-                    rows += [(first | position, line) for position, line in append.lines]
-                    keys += [(key, first | position) for key, position in append.keys]
-            connection.executemany("INSERT INTO records (id, line) VALUES (?, ?)", rows)
+                    first = (claim.key << _POSITION_BITS) + append.first
+                    rows.append(zip(range(first, first + len(append.lines)), append.lines, strict=True))
+                    if append.keys:
+                        keys += [(key, (claim.key << _POSITION_BITS) | position) for key, position in append.keys]
+                    if append.status != claim.status or claim in changed:
+                        changed[claim] = append
+            connection.executemany("INSERT INTO records (id, line) VALUES (?, ?)", chain.from_iterable(rows))
             if keys:
                 connection.executemany("INSERT OR IGNORE INTO cache (key, id) VALUES (?, ?)", keys)
-            self._keep_status(connection, [append for append in appends if held[append.claim]])
-        for claim in [claim for claim, is_held in held.items() if not is_held]:
-            claim.error = lost(claim.run_id, claim.epoch, self.where)
+            if changed:
+                self._keep_status(connection, changed)
+        for claim, is_held in held.items():
+            if not is_held:
+                claim.error = lost(claim.run_id, claim.epoch, self.where)
 
     def beat(self, claims: Sequence[Claim]) -> None:
         """Say that the owners are alive."""
@@ -220,15 +227,14 @@ class SqliteStore:
         row = connection.execute("SELECT epoch FROM runs WHERE key = ?", (claim.key,)).fetchone()
         return row is not None and row[0] == claim.epoch
 
-    def _keep_status(self, connection: sqlite3.Connection, appends: Sequence[Append]) -> None:
-        """Write what the list of runs shows, only where it changed: most commits touch the records alone."""
-        for append in {append.claim: append for append in appends}.values():
-            if append.status != append.claim.status:
-                connection.execute(
-                    "UPDATE runs SET status = ?, ended_at = ? WHERE key = ?",
-                    (append.status, append.ended_at, append.claim.key),
-                )
-                append.claim.status = append.status
+    def _keep_status(self, connection: sqlite3.Connection, changed: Mapping[Claim, Append]) -> None:
+        """Write what the list of runs shows, by the last append of each run: most commits touch the records alone."""
+        for claim, append in changed.items():
+            connection.execute(
+                "UPDATE runs SET status = ?, ended_at = ? WHERE key = ?",
+                (append.status, append.ended_at, claim.key),
+            )
+            claim.status = append.status
 
     def _read(self, connection: sqlite3.Connection, run_id: str) -> RunRecords:
         row = connection.execute("SELECT key FROM runs WHERE run_id = ?", (run_id,)).fetchone()

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Final
 
 from planloom.errors import JournalError
+from planloom.journal.base import Told
+from planloom.journal.lines import Brief, BriefLines
 from planloom.journal.records import Record, RunRecords, cached_under, encode
-from planloom.journal.writing import Append, Claim, GroupWriter, again, settle
+from planloom.journal.writing import Append, Call, Claim, GroupWriter, again, settle
 
 RUNNING: Final = "running"
 INTERRUPTED: Final = "interrupted"
@@ -27,8 +30,10 @@ class QueuedRunWriter:
         self._position = len(records) if records else 0
         self._seq = records[-1].seq if records else 0
         self._release = release
-        self._handed: list[Append] = []
-        self._last: asyncio.Future[None] | None = None
+        self._loop = asyncio.get_running_loop()
+        self._briefs = BriefLines(claim.run_id)
+        self._handed: list[Append | Call] = []
+        self._is_flushed = True
         self._is_closed = False
         group.register(claim)
 
@@ -47,30 +52,42 @@ class QueuedRunWriter:
         """What ended this writer, or None."""
         return self.claim.error
 
-    def append(self, records: Iterable[Record]) -> asyncio.Future[None]:
+    def append(self, records: Iterable[Record | Brief]) -> asyncio.Future[None]:
         """Queue records, all or none."""
+        future: asyncio.Future[None] = self._loop.create_future()
+        told = partial(settle, future, None)
+        if not self._queue(records, told):
+            told(again(self.claim.error))
+        elif len(self._handed) == 1:
+            # at the end of this turn of the loop: all tasks that append in one turn share one hand-over
+            self._loop.call_soon(self._hand_over)
+        return future
+
+    def write(self, records: Iterable[Record | Brief], told: Told) -> None:
+        """Queue records, all or none, and hand them over at once."""
+        if self._queue(records, told):
+            self._hand_over()
+        else:
+            self._loop.call_soon(told, again(self.claim.error))
+
+    def _queue(self, records: Iterable[Record | Brief], told: Told) -> bool:
+        """Queue records; return False when there is nothing to write, or it cannot be written."""
+        claim = self.claim
         if self._is_closed:
             raise JournalError(f"the run `{self.run_id}` was closed, so nothing more can be written to it")
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[None] = loop.create_future()
-        if self.claim.error is not None:
-            settle([(future, None, again(self.claim.error))])
-            return future
+        if claim.error is not None:
+            return False
         keys: list[tuple[str, int]] = []
-        lines, seq, last = encode_all(records, self.run_id, self._position, self._seq, keys)
+        lines, seq, last = encode_all(records, claim.run_id, self._briefs, self._position, self._seq, keys)
         if last is None:
-            future.set_result(None)
-            return future
+            return False
         status, ended_at = status_after(last)
-        size = sum([len(line) for _, line in lines])
-        self._handed.append(Append(self.claim, lines, size, status, ended_at, future, keys))
+        first = self._position + 1
+        self._handed.append(Append(claim, first, lines, sum(map(len, lines)), status, ended_at, self._loop, told, keys))
         self._position += len(lines)
         self._seq = seq
-        if len(self._handed) == 1:
-            # at the end of this turn of the loop: all tasks that append in one turn share one hand-over
-            loop.call_soon(self._hand_over)
-        self._last = future
-        return future
+        self._is_flushed = False
+        return True
 
     def _hand_over(self) -> None:
         if not self._handed:
@@ -80,13 +97,17 @@ class QueuedRunWriter:
             self._group.put(handed)
         except JournalError as error:
             self.claim.error = self.claim.error or error
-            settle([(append.future, None, again(error)) for append in handed])
+            for append in handed:
+                if isinstance(append, Append):
+                    append.loop.call_soon(append.told, again(error))
 
     async def flush(self) -> None:
         """Wait until everything appended is durable."""
-        if self._last is not None and not self._last.done():
+        if not self._is_flushed:
             self._hand_over()
-            await asyncio.wait([self._last])
+            if self.claim.error is None:
+                await self._group.call(_nothing)  # behind the appends
+            self._is_flushed = True
         self._raise_error()
 
     async def close(self) -> None:
@@ -109,34 +130,50 @@ class QueuedRunWriter:
             raise error
 
 
+def _nothing() -> None:
+    """Be done as soon as everything before is."""
+
+
 def encode_all(
-    records: Iterable[Record], run_id: str, position: int, seq: int, keys: list[tuple[str, int]]
-) -> tuple[list[tuple[int, bytes]], int, Record | None]:
+    records: Iterable[Record | Brief],
+    run_id: str,
+    briefs: BriefLines,
+    position: int,
+    seq: int,
+    keys: list[tuple[str, int]],
+) -> tuple[list[bytes], int, Record | Brief | None]:
     """Return the lines of records that follow `position` and `seq`, the last `seq`, and the last record.
 
-    Adds to `keys` the positions of those that are found again by a key.
-
+    `briefs` writes those that are brief. Adds to `keys` the positions of those that are found again by a key.
     Raises `JournalError` for a record of another run, or a `seq` that does not grow.
     """
-    lines: list[tuple[int, bytes]] = []
-    record: Record | None = None
+    lines: list[bytes] = []
+    record: Record | Brief | None = None
     for record in records:
+        position += 1
+        if isinstance(record, tuple):
+            if record[0] <= seq:
+                raise _out_of_order(record[0], seq, run_id)
+            seq = record[0]
+            lines.append(briefs.line(record, position))
+            continue
+        if record.seq <= seq:
+            raise _out_of_order(record.seq, seq, run_id)
+        seq = record.seq
         if record.run_id != run_id:
             raise JournalError(f"a record of the run `{record.run_id}` was given to the writer of `{run_id}`")
-        if record.seq <= seq:
-            raise JournalError(
-                f"the records of a run have a growing `seq`: {record.seq} came after {seq} (run `{run_id}`)"
-            )
-        seq = record.seq
-        position += 1
-        lines.append((position, encode(record, position)))
+        lines.append(encode(record, position))
         if (key := cached_under(record)) is not None:
             keys.append((key, position))
     return lines, seq, record
 
 
-def status_after(record: Record) -> tuple[str, float | None]:
+def _out_of_order(seq: int, before: int, run_id: str) -> JournalError:
+    return JournalError(f"the records of a run have a growing `seq`: {seq} came after {before} (run `{run_id}`)")
+
+
+def status_after(record: Record | Brief) -> tuple[str, float | None]:
     """Return the status of a run whose last record this is, and when it ended."""
-    if record.type == "run-finished":
-        return str(record.data.get("status", RUNNING)), record.at
-    return RUNNING, None
+    if isinstance(record, tuple) or record.type != "run-finished":
+        return RUNNING, None
+    return str(record.data.get("status", RUNNING)), record.at

@@ -9,15 +9,16 @@ from __future__ import annotations
 import asyncio
 import atexit
 import copy
+import queue
 import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol, TypeVar, cast
+from typing import Any, ClassVar, Final, Protocol, TypeVar
 
 from planloom.errors import JournalError
-from planloom.journal.base import BEATS_PER_LEASE, MAX_COMMIT_RECORDS, MAX_PENDING_BYTES
+from planloom.journal.base import BEATS_PER_LEASE, MAX_COMMIT_RECORDS, MAX_PENDING_BYTES, Told
 
 T = TypeVar("T")
 _STOP_S: Final = 10.0
@@ -38,14 +39,19 @@ class Claim:
 
 @dataclass(slots=True)
 class Append:
-    """Lines of one run that become durable together; `status` and `ended_at` are the run's after them."""
+    """Lines of one run that become durable together, the `first` position and those that follow it.
+
+    `size` is how many bytes they have; `status` and `ended_at` are the run's after them.
+    """
 
     claim: Claim
-    lines: list[tuple[int, bytes]]
+    first: int
+    lines: Sequence[bytes]
     size: int
     status: str
     ended_at: float | None
-    future: asyncio.Future[None]
+    loop: asyncio.AbstractEventLoop
+    told: Told
     keys: Sequence[tuple[str, int]] = ()
     """Under which keys which positions are found again."""
 
@@ -55,7 +61,13 @@ class Call:
     """Work for the thread that is no append."""
 
     function: Callable[[], Any]
+    loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Any]
+    size: ClassVar[int] = 0
+
+
+Ended = tuple[Append | Call, Any, BaseException | None]
+"""What the thread is done with, its value, and what went wrong."""
 
 
 class Store(Protocol):
@@ -79,15 +91,21 @@ class Store(Protocol):
 
 @dataclass(eq=False)
 class _Shared:
-    """What loop and thread share. `wake` guards the queue, its size and the flags."""
+    """What loop and thread share. `lock` guards what is changed on both sides, and what is put into the queue.
+
+    The queue holds what was handed over at once; a list of nothing only wakes the thread.
+    """
 
     store: Store
     beat_s: float
-    wake: threading.Condition = field(default_factory=threading.Condition)
-    queue: list[Append | Call] = field(default_factory=list["Append | Call"])
+    # may be taken twice: the collector may end a journal while this very thread holds it
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    queue: queue.SimpleQueue[list[Append | Call]] = field(default_factory=queue.SimpleQueue["list[Append | Call]"])
     pending_bytes: int = 0
     stopping: bool = False
     claims: weakref.WeakSet[Claim] = field(default_factory=weakref.WeakSet[Claim])
+    beats: bool = False
+    """Whether there may be a claim to say signs of life for."""
     commits: int = 0
 
 
@@ -120,30 +138,37 @@ class GroupWriter:
 
     def call(self, function: Callable[[], T]) -> asyncio.Future[T]:
         """Run a function on the thread, behind everything that was queued before it."""
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self.put([Call(function, cast("asyncio.Future[Any]", future))])
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self.put([Call(function, loop, future)])
         return future
 
     def register(self, claim: Claim) -> None:
         """Say signs of life for a claim for as long as somebody holds it."""
-        with self._shared.wake:
+        with self._shared.lock:
             self._shared.claims.add(claim)
-            self._shared.wake.notify()  # the thread may wait for work without an end in sight
+            self._shared.beats = True
+            self._shared.queue.put([])  # the thread may wait for work without an end in sight
         with _OPEN_LOCK:
             _OPEN_HERE.add(claim)
 
     def forget(self, claim: Claim) -> None:
         """Say no more signs of life for a claim."""
-        with self._shared.wake:
+        with self._shared.lock:
             self._shared.claims.discard(claim)
         with _OPEN_LOCK:
             _OPEN_HERE.discard(claim)
 
-    def put(self, entries: Sequence[Append | Call]) -> None:
-        """Queue entries in order. Raises `JournalError` when the journal was closed or cannot keep up."""
+    def put(self, entries: list[Append | Call]) -> None:
+        """Queue entries in order; the list is the thread's from now on.
+
+        Raises `JournalError` when the journal was closed or cannot keep up.
+        """
         shared = self._shared
-        size = sum(entry.size for entry in entries if isinstance(entry, Append))
-        with shared.wake:
+        size = 0
+        for entry in entries:
+            size += entry.size
+        with shared.lock:
             if shared.stopping:
                 raise JournalError(f"the journal {self._where} is closed")
             if shared.pending_bytes + size > MAX_PENDING_BYTES and shared.pending_bytes:
@@ -152,11 +177,9 @@ class GroupWriter:
                     f"(MAX_PENDING_BYTES = {MAX_PENDING_BYTES:,})\nhint: await what `append` returns"
                 )
             shared.pending_bytes += size
-            shared.queue += entries
+            shared.queue.put(entries)
             if self._thread is None:
                 self._start()
-            else:
-                shared.wake.notify()
 
     def _start(self) -> None:
         self._thread = threading.Thread(target=_work, args=(self._shared,), name="planloom-journal", daemon=True)
@@ -168,17 +191,15 @@ class GroupWriter:
     async def stop(self) -> None:
         """Write what is queued, close the store and end the thread."""
         thread = self._thread
-        with self._shared.wake:
-            self._shared.stopping = True
-            self._shared.wake.notify()
+        _stop(self._shared)
         if thread is not None and thread.is_alive():
             await asyncio.to_thread(thread.join)
 
 
 def _stop(shared: _Shared) -> None:
-    with shared.wake:
+    with shared.lock:
         shared.stopping = True
-        shared.wake.notify()
+        shared.queue.put([])
 
 
 @atexit.register
@@ -203,25 +224,32 @@ def _work(shared: _Shared) -> None:
 
 def _write_until_stopped(shared: _Shared) -> None:
     last_beat_s = time.monotonic()
-    while True:
-        with shared.wake:
-            while not shared.queue and not shared.stopping:
-                wait_s = last_beat_s + shared.beat_s - time.monotonic() if shared.claims else None
-                if wait_s is not None and wait_s <= 0:
-                    break
-                shared.wake.wait(wait_s)
-            taken, shared.queue = shared.queue[:MAX_COMMIT_RECORDS], shared.queue[MAX_COMMIT_RECORDS:]
-            if not taken and shared.stopping:
-                break
-            claims = list(shared.claims)
-        _handle(shared, taken)
-        if time.monotonic() >= last_beat_s + shared.beat_s:
+    while not (shared.stopping and shared.queue.empty()):
+        wait_s = max(last_beat_s + shared.beat_s - time.monotonic(), 0.0) if shared.beats else None
+        taken = _take(shared.queue, wait_s)
+        if taken:
+            _handle(shared, taken)
+        taken = None  # a thread that waits keeps no journal and no writer alive
+        if shared.beats and time.monotonic() >= last_beat_s + shared.beat_s:
             last_beat_s = time.monotonic()
-            _beat(shared, claims)
-        taken, claims = [], []  # a thread that waits keeps no journal and no writer alive
+            _beat(shared)
 
 
-def _beat(shared: _Shared, claims: Sequence[Claim]) -> None:
+def _take(waiting: queue.SimpleQueue[list[Append | Call]], wait_s: float | None) -> list[Append | Call]:
+    """Wait for something to do, at most so long, and return all that there is of it, in order."""
+    try:
+        taken = waiting.get(timeout=wait_s)
+    except queue.Empty:
+        return []
+    while not waiting.empty() and len(taken) < MAX_COMMIT_RECORDS:  # nobody else takes from it
+        taken += waiting.get_nowait()
+    return taken
+
+
+def _beat(shared: _Shared) -> None:
+    with shared.lock:
+        claims = list(shared.claims)
+        shared.beats = bool(claims)
     try:
         shared.store.beat([claim for claim in claims if claim.error is None])
     except JournalError:
@@ -230,25 +258,28 @@ def _beat(shared: _Shared, claims: Sequence[Claim]) -> None:
 
 def _handle(shared: _Shared, taken: Sequence[Append | Call]) -> None:
     """Write neighbouring appends together, and do calls where they stand between them."""
-    results: list[tuple[asyncio.Future[Any], Any, BaseException | None]] = []
+    ended: list[Ended] = []
     group: list[Append] = []
     for entry in taken:
         if isinstance(entry, Append):
             group.append(entry)
+            if len(group) == MAX_COMMIT_RECORDS:
+                _commit(shared, group, ended)
+                group = []
             continue
-        _commit(shared, group, results)
-        group = []
+        if group:
+            _commit(shared, group, ended)
+            group = []
         try:
-            results.append((entry.future, entry.function(), None))
+            ended.append((entry, entry.function(), None))
         except BaseException as error:  # noqa: BLE001 (it belongs to the caller, who awaits it)
-            results.append((entry.future, None, error))
-    _commit(shared, group, results)
-    _deliver(results)
+            ended.append((entry, None, error))
+    if group:
+        _commit(shared, group, ended)
+    _deliver(ended)
 
 
-def _commit(shared: _Shared, group: list[Append], results: list[tuple[asyncio.Future[Any], Any, Any]]) -> None:
-    if not group:
-        return
+def _commit(shared: _Shared, group: list[Append], ended: list[Ended]) -> None:
     fine = [append for append in group if append.claim.error is None]
     failure: JournalError | None = None
     if fine:
@@ -259,13 +290,15 @@ def _commit(shared: _Shared, group: list[Append], results: list[tuple[asyncio.Fu
             failure = error
         except Exception as error:  # noqa: BLE001 (a fault here must not end the thread and leave callers waiting)
             failure = JournalError(f"the journal could not be written: {type(error).__name__}: {error}")
-    with shared.wake:
-        shared.pending_bytes -= sum(append.size for append in group)
+    size = 0
     for append in group:
+        size += append.size
         claim = append.claim
-        if claim.error is None and failure is not None:
+        if failure is not None and claim.error is None:
             claim.error = failure
-        results.append((append.future, None, again(claim.error)))
+        ended.append((append, None, None if claim.error is None else again(claim.error)))
+    with shared.lock:
+        shared.pending_bytes -= size
 
 
 def again(error: JournalError | None) -> JournalError | None:
@@ -277,25 +310,32 @@ def again(error: JournalError | None) -> JournalError | None:
     return copied
 
 
-def _deliver(results: list[tuple[asyncio.Future[Any], Any, BaseException | None]]) -> None:
-    """Tell every loop its results, all at once."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any, BaseException | None]]] = {}
-    for result in results:
-        by_loop.setdefault(result[0].get_loop(), []).append(result)
-    for loop, settled in by_loop.items():
+def _deliver(ended: list[Ended]) -> None:
+    """Tell every loop what it waits for, all at once."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[Ended]] = {}
+    for one in ended:
+        by_loop.setdefault(one[0].loop, []).append(one)
+    for loop, of_loop in by_loop.items():
         try:
-            loop.call_soon_threadsafe(settle, settled)
+            loop.call_soon_threadsafe(_tell, of_loop)
         except RuntimeError:
             continue  # the loop is closed: nobody waits
 
 
-def settle(results: list[tuple[asyncio.Future[Any], Any, BaseException | None]]) -> None:
-    """Give futures of this loop their values or errors."""
-    for future, value, error in results:
-        if future.done():  # cancelled by who awaited it; what was written stays written
-            continue
-        if error is None:
-            future.set_result(value)
+def _tell(ended: list[Ended]) -> None:
+    for entry, value, error in ended:
+        if isinstance(entry, Append):
+            entry.told(error)  # pyright: ignore[reportArgumentType] (an append ends with a JournalError or well)
         else:
-            future.set_exception(error)
-            future.exception()  # an append need not be awaited: the next one, or `close`, says it again
+            settle(entry.future, value, error)
+
+
+def settle(future: asyncio.Future[Any], value: Any, error: BaseException | None) -> None:
+    """Give a future of this loop its value or error."""
+    if future.done():  # cancelled by who awaited it; what was written stays written
+        return
+    if error is None:
+        future.set_result(value)
+    else:
+        future.set_exception(error)
+        future.exception()  # an append need not be awaited: the next one, or `close`, says it again

@@ -107,6 +107,8 @@ class Words:
 
 
 NO_WORDS: Final = Words()
+DAMAGED_KEY: Final = "$damaged"
+"""In the place of an output that cannot be read, where a run is shown: why."""
 BY_A_PERSON: Final = "skipped by a person's word"
 
 

@@ -34,6 +34,11 @@ class Unit(NamedTuple):
     index: int  # pyright: ignore[reportIncompatibleMethodOverride] - no unit is searched for its fields
 
 
+def plain_unit(position: int) -> Unit:
+    """Return the unit of a step where no order is needed, in half the time of `Unit(…)`."""
+    return _make(Unit, (0.0, position, -1))
+
+
 class Schedule:
     """The states of all steps, and the queue of those that may start.
 
@@ -98,15 +103,14 @@ class Schedule:
             if is_limited:
                 self.enqueue_element(position, -1)
             else:
-                # half the time of Unit(…)
-                self._ready.append(_make(Unit, (0.0, position, -1)))
+                self._ready.append(plain_unit(position))
 
     def enqueue_element(self, position: int, index: int) -> None:
         """Put one element of a running step into the queue."""
         if not self.is_limited:
             self._ready.append(Unit(0.0, position, index))
         else:
-            unit = Unit(-self._remaining[position], position, index)
+            unit = _make(Unit, (-self._remaining[position], position, index))
             heappush(self._queues[self._groups[position]] if self._groups else self._ungrouped, unit)
 
     def put_back(self, unit: Unit) -> None:
@@ -129,18 +133,13 @@ class Schedule:
             statuses[position] = _RUNNING
         return unit
 
-    @property
-    def has_ready(self) -> bool:
-        """Whether anything is ready that no limit holds back."""
-        return bool(self._ready)
-
-    def start(self, position: int) -> Unit:
-        """Let a pending step run that waits for nothing, past the queue: only when nothing is limited."""
+    def begin(self, positions: Sequence[int]) -> None:
+        """Let pending steps run that wait for nothing, past the queue: only when nothing is limited."""
         statuses = self.statuses
-        if statuses[position] is not _PENDING:
-            next_status(statuses[position], _READY)
-        statuses[position] = _RUNNING
-        return _make(Unit, (0.0, position, -1))
+        for position in positions:
+            if statuses[position] is not _PENDING:
+                next_status(statuses[position], _READY)
+            statuses[position] = _RUNNING
 
     def _take_limited(self) -> Unit | None:
         if self._max is not None and self.running >= self._max:
@@ -158,13 +157,15 @@ class Schedule:
     def _best_queue(self) -> list[Unit]:
         """Return the queue whose first unit goes first, of those with a free slot in all their groups."""
         best: list[Unit] = []
+        taken, limits = self._taken, self._limits
         for groups, queue in self._queues.items():
-            if queue and (not best or queue[0] < best[0]) and self._has_slot(groups):
-                best = queue
+            if queue and (not best or queue[0] < best[0]):
+                for group in groups:
+                    if taken[group] >= limits[group]:
+                        break
+                else:
+                    best = queue
         return best
-
-    def _has_slot(self, groups: tuple[str, ...]) -> bool:
-        return all(self._taken[group] < self._limits[group] for group in groups)
 
     def release(self, position: int) -> None:
         """Give back the slots of a unit whose call has ended."""

@@ -129,9 +129,14 @@ class Step:
             "args": self.args,
             "depends_on": list(self.depends_on),
         }
-        for name in ("when", "for_each", "timeout_s", "retries"):
-            if (value := getattr(self, name)) is not None:
-                written[name] = value
+        if self.when is not None:
+            written["when"] = self.when
+        if self.for_each is not None:
+            written["for_each"] = self.for_each
+        if self.timeout_s is not None:
+            written["timeout_s"] = self.timeout_s
+        if self.retries is not None:
+            written["retries"] = self.retries
         return written
 
 

@@ -33,12 +33,16 @@ _NODE_BYTES: Final = 8
 """What a number or a container is counted as, whatever its text: it also bounds the work of walking it."""
 
 
+_LISTED_UNITS: Final = frozenset({"Y", "M", "W", "D", "h", "m", "s", "ms", "us"})
+"""Of NumPy's times: those that become dates and times; finer ones would become numbers."""
+
+
 class OutputError(ValueError):
     """A value that cannot pass between steps."""
 
 
 class TableFoundError(OutputError):
-    """A table of pandas, polars or Arrow where nobody keeps tables."""
+    """A table of pandas, polars or Arrow, or an array that is no list of JSON, where nobody keeps them."""
 
 
 KeepTable = Callable[[Any], Any]
@@ -237,13 +241,18 @@ class _Normaliser:
             return path.__fspath__()
         if type(array).__module__ == "numpy" and hasattr(array, "tolist"):
             self._count(int(array.nbytes))
-            return array.tolist()
+            return array.tolist() if _is_list(array) else self._table(array)
         if kind_of_frame(value) is not None:
             return self._table(value)
         return _convert_with_pydantic(value)
 
     def _table(self, frame: Any) -> Any:
         if self.keep is None:
+            if kind_of_frame(frame) is None:
+                raise TableFoundError(
+                    f"the output holds an array of {frame.dtype} that is no list of JSON numbers, and such a one can "
+                    "only come from a step of a plan; use None where there is no number"
+                )
             raise TableFoundError(
                 f"the output holds {with_article(type(frame).__name__)}, and a table can only come from a step of a "
                 "plan; give its rows as a list of objects, or the name of its file"
@@ -252,6 +261,19 @@ class _Normaliser:
             return self.keep(frame)
         except TableError as error:
             raise _RefusedError(str(error)) from error
+
+
+def _is_list(array: Any) -> bool:
+    """Whether a list of JSON holds all that a NumPy array does: finite numbers, texts, times to the microsecond."""
+    if array.ndim == 0 or not array.size:
+        return True
+    kind = array.dtype.kind
+    if kind == "f":
+        return math.isfinite(array.max()) and math.isfinite(array.min())  # NaN is the largest and the smallest
+    if kind in "mM":
+        unit = array.dtype.str.partition("[")[2].strip("0123456789]")
+        return unit in _LISTED_UNITS and bool((array == array).all())  # which "not a time" is not
+    return kind != "c"
 
 
 def _fits(value: Any, most: int) -> bool:

@@ -1,6 +1,7 @@
 """Annotations that pydantic cannot describe, put in terms of what it can: tables as handles, arrays as lists.
 
-A parameter that is a table of pandas, polars or Arrow takes a handle; one that is a NumPy array takes a list.
+A parameter that is a table of pandas, polars or Arrow takes a handle; one that is a NumPy array takes a list, or the
+handle of an array that no list of JSON can hold.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from planloom.plan.frames import FrameKind, frame_kind
 from planloom.tools.frames import read_frame
 from planloom.tools.tables import Table
 
+ARRAY_CODEC: Final = "numpy"
+"""In the handle of an array: what has written it."""
 FOLDER_KEY: Final = "planloom_folder"
 """In the context of a check: the folder of the run, whose tables are then read."""
 
@@ -50,7 +53,10 @@ class ArrayParameter:
         numpy = import_module("numpy")
         is_array = core_schema.is_instance_schema(numpy.ndarray)
         made = core_schema.no_info_after_validator_function(self._make, as_list)
-        return core_schema.json_or_python_schema(made, core_schema.union_schema([is_array, made], mode="left_to_right"))
+        either = core_schema.union_schema([is_array, made], mode="left_to_right")
+        # a handle stays one here: the engine puts the array in its place, on another thread
+        checked = core_schema.no_info_wrap_validator_function(_or_handle, either)
+        return core_schema.json_or_python_schema(made, checked)
 
     def _make(self, elements: list[Any]) -> Any:
         """Return the array; null among numbers is NaN. Raises `ValueError`."""
@@ -76,6 +82,13 @@ class ArrayParameter:
         return numpy.asarray(elements, dtype=wanted)
 
 
+def _or_handle(value: Any, check: Callable[[Any], Any]) -> Any:
+    """Let the handle of an array pass; check everything else."""
+    handle = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+    is_handle = handle.get("codec") == ARRAY_CODEC and isinstance(handle.get("artifact"), str)
+    return handle if is_handle else check(value)
+
+
 _MAY_BECOME: Final = {"b": "b", "i": "iu", "u": "iu", "f": "iuf", "c": "iuf", "m": "iuU"}
 """NumPy's letters for kinds of elements: those that become others without a loss."""
 
@@ -95,9 +108,9 @@ def for_return(annotation: Any) -> Any:
 
 
 def takes_table(annotation: Any) -> bool:
-    """Whether a parameter of this type is a table, or holds some."""
-    found: list[FrameKind] = []
-    _replaced(annotation, lambda kind: found.append(kind) or Table, lambda _: list[Any])
+    """Whether a parameter of this type is a table or an array, or holds some."""
+    found: list[Any] = []
+    _replaced(annotation, lambda kind: found.append(kind) or Table, lambda kind: found.append(kind) or list[Any])
     return bool(found)
 
 

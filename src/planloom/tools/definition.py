@@ -53,7 +53,8 @@ class Tool:
     - `coerces`: `prepare` turns JSON into the function's own types; not so for a schema from elsewhere.
     - `secret_parameters`: those whose schema is `writeOnly`, as that of a `SecretStr`; `has_secrets`: those, or some
       part of a parameter or of the value, are secret.
-    - `takes_tables`: some parameter is a table of pandas, polars or Arrow: `read_tables` is called before the function.
+    - `takes_tables`: some parameter is a table of pandas, polars or Arrow, or a NumPy array: `read_tables` is called
+      before the function.
     - `address`: where another process finds the function, or None when none could.
 
     The facts are described at `ToolFacts`; here they all have a value, but for those that may be None. Two tools

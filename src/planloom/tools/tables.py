@@ -78,15 +78,15 @@ def new_table_file(folder: Path) -> Path:
     return Path(name)
 
 
-def keep_table(written: Path) -> str:
-    """Rename a finished Parquet file to the hash of its content, and return the hash.
+def keep_table(written: Path, suffix: str = ".parquet") -> str:
+    """Rename a finished file to the hash of its content with a `suffix`, and return the hash.
 
     It is durable by then, its name too: a journal may say so of the step that made it.
     """
     with written.open("rb") as file:
         artifact = hashlib.file_digest(file, "sha256").hexdigest()
         os.fsync(file.fileno())
-    written.replace(written.with_name(f"{artifact}.parquet"))
+    written.replace(written.with_name(f"{artifact}{suffix}"))
     _sync_names(written.parent)
     return artifact
 
