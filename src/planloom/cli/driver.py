@@ -196,7 +196,7 @@ class Driver:
         if self._is_heard.wait(UNHEARD_S) and self._is_over.wait(STOPPING_S - (time.monotonic() - started)):
             return
         if not self._is_over.is_set():
-            self._cut_off(exit_code_of(self._signal or signal.SIGINT), RunStatus.CANCELLED, _stopped(self._signal))
+            self._cut_off(RunStatus.CANCELLED, _stopped(self._signal))
 
     # ---- a loop that does not come back --------------------------------------------------------------------
 
@@ -215,20 +215,23 @@ class Driver:
         if self._ledger.overrun_s(step_id, blocked_s) > GRACE_S:
             who = f"step `{one_line(step_id)}`" if step_id else "a call that was left behind"
             reason = f"{who} still blocks the event loop after its time limit"
-            self._cut_off(1, RunStatus.FAILED, StepError("timeout", "TimeoutError", reason), step_id)
+            self._cut_off(RunStatus.FAILED, StepError("timeout", "TimeoutError", reason), step_id)
         elif self._time_limit_s is not None and self._ledger.elapsed_s() > self._time_limit_s + GRACE_S:
             who = f" while step `{one_line(step_id)}` blocked the event loop" if step_id else ""
             reason = f"the run took longer than {self._time_limit_s:g} s{who}"
-            self._cut_off(1, RunStatus.FAILED, StepError("timeout", "TimeoutError", reason))
+            self._cut_off(RunStatus.FAILED, StepError("timeout", "TimeoutError", reason))
 
-    def _cut_off(self, code: int, status: RunStatus, reason: StepError, blamed: str | None = None) -> None:
+    def _cut_off(self, status: RunStatus, reason: StepError, blamed: str | None = None) -> None:
         """Deliver what the ledger knows, from this thread, and leave the process."""
         if not self._ending.acquire(blocking=False):
             return
-        self._code = code
+        is_cancelled = status is RunStatus.CANCELLED
+        self._code = code = exit_code_of(self._signal or signal.SIGINT) if is_cancelled else EXIT_CODES[status]
         _leave_after(LAST_RESORT_S, code)
         try:
-            code = self._hand_over(self._conclude(status, reason, blamed), code)
+            result = self._conclude(status, reason, blamed)
+            self._code = code = code if is_cancelled else exit_code_of_result(result)
+            code = self._hand_over(result, code)
         except Exception as error:  # noqa: BLE001 - the process must end, with one sentence at least
             self._terminal.say(f"{reason.message} ({first_line(str(error))})")
         self._leave(code)

@@ -10,6 +10,7 @@ import click
 from planloom.cli import options
 from planloom.cli.documents import verdict, write_document
 from planloom.cli.keeping import keeper_for, starting
+from planloom.cli.people import TerminalPerson, run_person
 from planloom.cli.runs import check_time_limit, drive, show_answer
 from planloom.cli.saved import take_playbook
 from planloom.cli.sources import note_on_tools, parse_inputs, read_plan, tools_required, unused_inputs
@@ -31,7 +32,7 @@ Examples:
 
 \b
 Exit codes: 0 done; 1 the run failed; 2 wrong usage; 3 the plan is invalid;
-5 a step may or may not have had its effect, which a person must settle;
+5 it waits for a person, such as for a step that may have had its effect;
 130, 143 interrupted.
 """
 
@@ -41,6 +42,7 @@ Exit codes: 0 done; 1 the run failed; 2 wrong usage; 3 the plan is invalid;
 @options.playbook_option
 @options.tools_option
 @options.input_option
+@options.approve_option
 @options.json_option
 @options.events_option
 @options.output_option
@@ -99,7 +101,13 @@ def run_as_it_is(context: click.Context, read_it: Callable[[], Plan], *, is_play
     validate_plan(read, toolbox, inputs=inputs)
     for sentence in unused_inputs(read, inputs):
         terminal.say(f"note: {sentence}", "yellow")
-    run_options = RunOptions(inputs=inputs, max_concurrency=context.params["max_concurrency"], timeout_s=time_limit_s)
+    person = TerminalPerson.at(terminal, toolbox, may_ask=not context.params.get("no_input"))
+    run_options = RunOptions(
+        inputs=inputs,
+        max_concurrency=context.params["max_concurrency"],
+        timeout_s=time_limit_s,
+        person=run_person(frozenset(context.params.get("approve") or ()), person),
+    )
     return drive(
         terminal,
         mode,
@@ -108,5 +116,6 @@ def run_as_it_is(context: click.Context, read_it: Callable[[], Plan], *, is_play
         starting(keeper, lambda given: execute_plan(read, toolbox, **{**run_options, **given})),
         lambda result: show_answer(terminal, result),
         time_limit_s,
+        person=person,
         say_how_to_go_on=None if keeper is None else keeper.say_how_to_go_on,
     )

@@ -57,7 +57,8 @@ def rerun(context: click.Context, run: str, step: str, **_options: object) -> in
     from planloom.engine.forks import rerun_from  # SQLite and all
 
     start = _source(context, run)
-    return _go_on(context, start, asyncio.run(rerun_from(start.journal, start.kept.run_id, step)))
+    made = rerun_from(start.journal, start.kept.run_id, step, drop_damaged=start.drops_damaged)
+    return _go_on(context, start, asyncio.run(made))
 
 
 @click.command(epilog=_FORK, short_help="Make a new run of a kept one, as it was when a step began.")
@@ -79,7 +80,8 @@ def fork(context: click.Context, run: str, step: str, **_options: object) -> int
 
     outputs: Mapping[str, Any] = read_words({**context.params, "retry": (), "skip": ()}).outputs or {}
     start = _source(context, run)
-    return _go_on(context, start, asyncio.run(fork_at(start.journal, start.kept.run_id, step, outputs)))
+    made = fork_at(start.journal, start.kept.run_id, step, outputs, drop_damaged=start.drops_damaged)
+    return _go_on(context, start, asyncio.run(made))
 
 
 def _source(context: click.Context, run: str) -> Opened:

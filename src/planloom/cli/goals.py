@@ -54,6 +54,9 @@ class Given:
     max_replans: int
     time_limit_s: float | None
     keeper: Keeper | None
+    deps: Any = None
+    instructions: str = ""
+    """What the planner is told beside the goal."""
 
     def agent(self, approver: Approver | None = None) -> Agent:
         """Return the agent; `approver` in the place of the one that the user asked for."""
@@ -65,6 +68,8 @@ class Given:
             approve=self.approver if approver is None else approver,
             ask=None if self.person is None else self.person.answer,
             journal=None if self.keeper is None else self.keeper.address,
+            instructions=self.instructions,
+            deps=self.deps,
             max_replans=self.max_replans,
             max_concurrency=self.max_concurrency,
         )
@@ -84,11 +89,13 @@ def given(
     terminal: Terminal | None = None,
     folder: Path | None = None,
     journal: str | None = None,
+    own_tools: Toolbox | None = None,
 ) -> Given:
     """Read the options of a command. `plan` is one to run; `to_output`: stdout's content goes to --output, if named.
 
     `terminal` is one that is open already; `folder` is where the tools for every day are at home, by default here;
-    `journal` is where the run is kept already. A command with --journal and --no-journal keeps its run.
+    `journal` is where the run is kept already; `own_tools` are in the place of those for every day. A command with
+    --journal and --no-journal keeps its run.
 
     Raises `UsageError` and `MissingExtraError` (exit code 2), `ToolLoadError`.
     """
@@ -106,7 +113,7 @@ def given(
     if terminal is None:
         terminal = Terminal.open(output if to_output else None)
         context.call_on_close(terminal.close)
-    toolbox = tools_named(params.get("tools") or ()) or everyday_toolbox(folder or Path.cwd())
+    toolbox = tools_named(params.get("tools") or ()) or own_tools or everyday_toolbox(folder or Path.cwd())
     person = TerminalPerson.at(terminal, toolbox, may_ask=may_ask)
     max_replans = params.get("max_replans")
     return Given(

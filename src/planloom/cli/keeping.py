@@ -46,16 +46,22 @@ class Open:
     plan: bool = False
 
 
+def questions(result: RunResult, asked: Mapping[str, str]) -> dict[str, str]:
+    """Return what a run asks of a person, by step and element: what was `asked`, and what may have happened."""
+    unknown: dict[str, str] = {}
+    for step in result.steps.values():
+        if step.status is StepStatus.UNKNOWN and step.error is not None:
+            elements = {f"{step.id}[{i}]": e.message for i, e in step.error.elements.items() if e.kind == "unknown"}
+            unknown |= elements or {step.id: step.error.message}
+    return {**asked, **unknown}
+
+
 def left_open(result: RunResult, needs: Mapping[str, str]) -> Open:
     """Return what a run leaves open. `needs` says of steps that waited whether it was "approval" or "answer"."""
-    unknown: list[str] = []
+    unknown = list(questions(result, {}))
     waiting: list[str] = []
     for step in result.steps.values():
-        if step.status is StepStatus.UNKNOWN:
-            elements = step.error.elements if step.error else {}
-            open_elements = [index for index, error in elements.items() if error.kind == "unknown"]
-            unknown += [f"{step.id}[{index}]" for index in open_elements] or [step.id]
-        elif step.status is StepStatus.WAITING:
+        if step.status is StepStatus.WAITING:
             waiting += [name for name in needs if parent_of(name) == step.id] or [step.id]
     return Open(
         tuple(unknown),
@@ -163,17 +169,19 @@ class Keeper:
         """Remove the folder of a run that has succeeded when it is large: nothing has to go on with it."""
         if self.address.startswith(SERVERS) or not run_id:
             return
-        from planloom.engine.journaled import FOLDERS_SUFFIX  # SQLite and all, which the run has needed anyway
+        from planloom.engine.journaled import folder_of  # SQLite and all, which the run has needed anyway
 
-        folder = Path(f"{self.address}{FOLDERS_SUFFIX}") / run_id
+        folder = folder_of(self.address, run_id)
+        if folder is None:
+            return
         if sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) > MAX_KEPT_FOLDER_BYTES:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def keeper_for(context: click.Context, terminal: Terminal, **chosen: str) -> Keeper | None:
+def keeper_for(context: click.Context, terminal: Terminal, **chosen: Any) -> Keeper | None:
     """Return what keeps the run of a command, None when it is not to be kept.
 
-    `chosen` are options that were not named but found out, such as the model. Raises `UsageError`.
+    `chosen` is what else is kept, such as a model that was not named but found out. Raises `UsageError`.
     """
     address = journal_asked_for(context, lambda note: terminal.say(note, "yellow"))
     return None if address is None else Keeper(terminal, address, {"command": remembered(context, chosen)})

@@ -34,6 +34,8 @@ _END_OF: Final[dict[type[events.StepFailed | events.StepCancelled | events.StepU
 
 _OF_THE_GOAL: Final = (events.ReplanStarted, events.Replanned, events.ReplanRefused)
 """They name the step that failed, and are about more than that."""
+_ANSWERED: Final = (events.StepStarted, events.StepSkipped, events.StepSucceeded, *_END_OF)
+"""What happens to a step that a person has been asked about once there is an answer, or nobody waits for it."""
 _CLOSING: Final = {status: kind for kind, status in _END_OF.items()}
 
 
@@ -89,6 +91,8 @@ class Ledger:
         self.ended: float | None = None
         self.last_seq = 0
         self.has_abandoned = False
+        self.asked: dict[str, str] = {}
+        """What a person was asked and has not answered, by step, or by element of one."""
         self.steps = {step.id: StepView(step.id, step.tool, position) for position, step in enumerate(plan.steps)}
         self.counts: Counter[StepStatus] = Counter({StepStatus.PENDING: len(self.steps)})
         self.running: dict[str, None] = {}
@@ -146,6 +150,10 @@ class Ledger:
         with self.lock:
             self.last_seq = event.seq
             self.run_id = event.run_id
+            if isinstance(event, events.StepWaiting) and event.step_id is not None:
+                self.asked[event.step_id] = event.question
+            elif event.step_id in self.asked and isinstance(event, _ANSWERED):
+                del self.asked[event.step_id]
             if isinstance(event, events.Replanned):
                 self._adopt(event.plan, event.added)
             if event.step_id is None or isinstance(event, _OF_THE_GOAL):
@@ -329,7 +337,7 @@ class Ledger:
         """Return a complete result of a run that will not give one: every step as far as it is known.
 
         `blamed` is the step that failed by `reason`; what else was running is cancelled, or unknown when it may
-        have had an effect.
+        have had an effect: then a run that was not cancelled waits for a person.
         """
         with self.lock:
             self.ended = self.ended or time.monotonic()
@@ -339,18 +347,12 @@ class Ledger:
                 for step in self.steps.values()
                 if step.position is not None  # a plan that never came to be has no steps
             }
+            is_open = any(result.status is StepStatus.UNKNOWN for result in results.values())
+            status = RunStatus.WAITING if is_open and status is not RunStatus.CANCELLED else status
             return RunResult(
-                self.run_id,
-                status,
-                None,
-                self.plan,
-                results,
-                self.goal.usage,
-                self.goal.replans,
-                started_at=self.began_at,
-                duration_ms=self.elapsed_s() * 1_000,
-                error=reason,
-            )
+                self.run_id, status, None, self.plan, results, self.goal.usage, self.goal.replans, self.began_at,
+                self.elapsed_s() * 1_000, reason,
+            )  # fmt: skip
 
     def closing_events(self, result: RunResult) -> list[Event]:
         """Return the events that a run which was cut off owes: the ends of its open steps, and its own."""

@@ -203,6 +203,12 @@ word_options = several(
     click.option("--skip", cls=Word, multiple=True, metavar="STEP", help="Leave it out, as if by its condition."),
     click.option("--set", cls=Word, multiple=True, metavar="STEP=JSON", help="It is done, and this is its output."),
 )
+drop_damaged_option = click.option(
+    "--drop-damaged",
+    cls=Word,
+    is_flag=True,
+    help="Go on without what stands behind a damaged record of the journal; it may be done again.",
+)
 models_options = several(model_option, worker_model_option, base_url_option, model_timeout_option)
 budget_options = several(max_model_calls_option, max_tokens_option, max_cost_option)
 resuming_options = several(
@@ -221,6 +227,7 @@ resuming_options = several(
         metavar="NAME=VALUE",
         help="An input of the run that is secret, and so was not kept. May be given several times.",
     ),
+    drop_damaged_option,
     models_options,
     approve_option,
     budget_options,

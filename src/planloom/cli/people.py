@@ -13,10 +13,10 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from planloom.agent.people import Approval, ApprovalKind, Approver
+from planloom.agent.people import Approval, ApprovalKind, Approver, RunPerson
 from planloom.cli import signals
 from planloom.cli.terminal import Terminal
 from planloom.cli.text import one_line, visible
@@ -145,6 +145,13 @@ class TerminalPerson:
 def approver(kinds: frozenset[ApprovalKind], person: TerminalPerson | None) -> Approver:
     """Return who approves what; without a person the run waits."""
     return Approver(kinds, None if person is None else person.approve)
+
+
+def run_person(
+    kinds: frozenset[ApprovalKind], person: TerminalPerson | None, words: Mapping[str, bool] | None = None
+) -> RunPerson:
+    """Return the person of a run without a model. `words` were given before, by the hash of what they are for."""
+    return RunPerson(approver(kinds, person), None if person is None else person.answer, words or {})
 
 
 def _shown(value: Any) -> str:

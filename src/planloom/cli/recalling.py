@@ -7,7 +7,7 @@ naming tools means running their code. Keys and passwords are never kept.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
@@ -21,13 +21,14 @@ from planloom.cli.options import ON_THE_COMMAND_LINE, rank_of
 REMEMBERED: Final = ("model", "worker_model", "base_url", "approve", "max_replans")
 """Options of a run that hold for going on with it too, by parameter name; beside `tools`."""
 FOLDER: Final = "folder"
+FILES: Final = "files"
 REPORT: Final = "report"
 REPORT_FORMAT: Final = "report_format"
 MARKDOWN: Final = "md"
 _FILE: Final = re.compile(r"(?P<file>.+\.py)(?P<name>:[^:]*)?", re.DOTALL)
 
 
-def remembered(context: click.Context, chosen: Mapping[str, str]) -> dict[str, Any]:
+def remembered(context: click.Context, chosen: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options that are worth keeping with a run, as JSON values."""
     params = context.params
     kept: dict[str, Any] = {**chosen, FOLDER: str(Path.cwd())}
@@ -36,6 +37,45 @@ def remembered(context: click.Context, chosen: Mapping[str, str]) -> dict[str, A
     if "@" in urlsplit(str(kept.get("base_url", ""))).netloc:
         del kept["base_url"]
     return {name: list(value) if isinstance(value, tuple) else value for name, value in kept.items()}  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+
+
+def files_to_keep(names: Iterable[str]) -> dict[str, Any]:
+    """Return what is kept of the data files of a run, by the names that were given, for `files_of`."""
+    return {FILES: {name: _state_of(Path(name)) for name in names}}
+
+
+@dataclass(frozen=True, slots=True)
+class KeptFiles:
+    """The data files that a run was given: their names, and what is to say of those that are not as they were."""
+
+    names: frozenset[str]
+    notes: tuple[str, ...]
+
+
+def files_of(meta: Mapping[str, Any], folder: Path) -> KeptFiles | None:
+    """Return the data files that a run was given, None when it was given none. Relative names lead from `folder`."""
+    kept = meta.get("command")
+    given: Any = cast("dict[str, Any]", kept).get(FILES) if isinstance(kept, dict) else None
+    if not isinstance(given, dict) or not given:
+        return None
+    notes: list[str] = []
+    for name, before in cast("dict[str, Any]", given).items():
+        path = folder / name
+        now = _state_of(path)
+        if now is None:
+            notes.append(f"`{path}` is not there any more, or cannot be read")
+        elif now != before:
+            notes.append(f"`{path}` has changed since the run began; what reads it from now on finds what is there now")
+    return KeptFiles(frozenset(map(str, cast("dict[str, Any]", given))), tuple(notes))
+
+
+def _state_of(path: Path) -> list[int] | None:
+    """Return what tells that a file is still the same: its size, and when it was last written, in nanoseconds."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None
+    return [found.st_size, found.st_mtime_ns]
 
 
 def recall(context: click.Context, journal: str, meta: Mapping[str, Any]) -> Path:

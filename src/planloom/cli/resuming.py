@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,7 +17,8 @@ from planloom.cli import options
 from planloom.cli.keeping import Keeper, Kept, folder_beside, starting
 from planloom.cli.ledger import Ledger
 from planloom.cli.options import Mode
-from planloom.cli.recalling import recall, report_of
+from planloom.cli.people import TerminalPerson, run_person
+from planloom.cli.recalling import files_of, recall, report_of
 from planloom.cli.runs import check_time_limit, drive, show_answer
 from planloom.cli.sources import has_analysis, parse_inputs, tools_required
 from planloom.cli.terminal import Terminal
@@ -40,6 +41,10 @@ EXECUTED: Final = "execute"
 """The kind of a run that was made without a model."""
 
 
+MAX_NOTES: Final = 8
+"""Files that are not as they were and are named."""
+
+
 @dataclass(frozen=True, slots=True)
 class Opened:
     """A kept run, and where what happens with it is shown."""
@@ -50,6 +55,7 @@ class Opened:
     mode: Mode
     time_limit_s: float | None
     folder: Path
+    drops_damaged: bool = False
 
 
 def opened(context: click.Context, journal: str, name: str, terminal: Terminal | None = None) -> Opened:
@@ -67,7 +73,7 @@ def opened(context: click.Context, journal: str, name: str, terminal: Terminal |
         context.call_on_close(terminal.close)
     kept = _read(journal, name, terminal)
     folder = recall(context, journal, kept.meta)
-    return Opened(journal, kept, terminal, mode, time_limit_s, folder)
+    return Opened(journal, kept, terminal, mode, time_limit_s, folder, bool(context.params.get("drop_damaged")))
 
 
 def _read(journal: str, name: str, terminal: Terminal) -> KeptRun:
@@ -91,14 +97,23 @@ def go_on(context: click.Context, start: Opened, words: Words) -> int:
 
 
 def _go_on_with_goal(context: click.Context, start: Opened, words: Words) -> int:
+    from planloom.agent.recorded import INSTRUCTIONS_KEY
     from planloom.cli.goals import given, reach  # models and engine take a while to import
 
-    kept = start.kept
-    what = given(context, kept.history.goal, terminal=start.terminal, folder=start.folder, journal=start.journal)
+    kept, own = start.kept, _own_tools(context, start)
+    what = given(
+        context,
+        kept.history.goal,
+        terminal=start.terminal,
+        folder=start.folder,
+        journal=start.journal,
+        own_tools=own.toolbox if own.holds_files else None,
+    )
+    what = replace(what, deps=own.deps, instructions=str(kept.meta.get(INSTRUCTIONS_KEY, "")))
     ledger = _ledger(kept, what.toolbox, words)
 
     async def begin(agent: Any, settings: Any) -> RunResult:
-        result = await agent.resume(kept.run_id, words=words, **settings)
+        result = await agent.resume(kept.run_id, words=words, drop_damaged=start.drops_damaged, **settings)
         return _told(kept, result, settings.get("on_event"))
 
     return reach(what, begin, kept.plan, ledger)
@@ -106,11 +121,13 @@ def _go_on_with_goal(context: click.Context, start: Opened, words: Words) -> int
 
 def _go_on_with_plan(context: click.Context, start: Opened, words: Words) -> int:
     params, kept, terminal = context.params, start.kept, start.terminal
+    deps = _own_tools(context, start).deps
     tools: tuple[str, ...] = params.get("tools") or ()
     toolbox = tools_required(tools, context.command_path.rpartition(" ")[2])
     if kept.status != RunStatus.SUCCEEDED:
         _check_tools(terminal, kept, toolbox, is_named=bool(tools))
     keeper = Keeper(terminal, start.journal, {})
+    person = TerminalPerson.at(terminal, toolbox, may_ask=not params.get("no_input"))
     findings = _findings_of(start)
 
     async def begin(given: Kept) -> RunResult:
@@ -118,7 +135,10 @@ def _go_on_with_plan(context: click.Context, start: Opened, words: Words) -> int
             kept.run_id,
             toolbox,
             words=words,
+            drop_damaged=start.drops_damaged,
             inputs=parse_inputs(params.get("input") or ()),
+            deps=deps,
+            person=run_person(frozenset(params.get("approve") or ()), person, kept.history.approvals),
             max_concurrency=params.get("max_concurrency"),
             timeout_s=start.time_limit_s,
             **given,
@@ -142,9 +162,37 @@ def _go_on_with_plan(context: click.Context, start: Opened, words: Words) -> int
         starting(keeper, begin),
         lambda result: show_answer(terminal, result),
         start.time_limit_s,
+        person=person,
         say_how_to_go_on=keeper.say_how_to_go_on,
         ledger=ledger,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """What a run has when nobody names tools: `deps` tell those of the analysis which files there are, and where.
+
+    `holds_files`: it was given its files, so that it has the tools of the analysis alone.
+    """
+
+    deps: Any = None
+    toolbox: Toolbox | None = None
+    holds_files: bool = False
+
+
+def _own_tools(context: click.Context, start: Opened) -> _Own:
+    """Return what tools of its own a run goes on with, and say which of its files are not as they were."""
+    if context.params.get("tools") or not has_analysis():
+        return _Own()
+    from planloom.analysis.tools import DataFiles, toolbox  # DuckDB takes 0.3 s to import
+
+    files = files_of(start.kept.meta, start.folder)
+    if files is None:
+        return _Own(DataFiles(folder=start.folder))
+    if start.kept.status != RunStatus.SUCCEEDED:
+        for note in files.notes[:MAX_NOTES]:
+            start.terminal.say(f"note: {note}", "yellow")
+    return _Own(DataFiles(files.names, start.folder), toolbox, holds_files=True)
 
 
 def _findings_of(start: Opened) -> Findings | None:

@@ -13,6 +13,7 @@ import click
 
 from planloom.cli.documents import write_answer, write_document
 from planloom.cli.driver import Driver, Reporter, Start
+from planloom.cli.keeping import questions
 from planloom.cli.ledger import Ledger, StepView
 from planloom.cli.lines import LineReporter
 from planloom.cli.options import Mode
@@ -127,6 +128,8 @@ class _Delivery:
             self.stream.close()
         elif self.mode == "json":
             document = {**result.to_dict(), **self.rejected, **added}
+            if asked := questions(result, self.ledger.asked):
+                document["waiting"] = asked
             terminal.data(write_document(document, for_people=terminal.data_is_terminal))
         else:
             if self.answers is None or not self.answers.close(result.answer):

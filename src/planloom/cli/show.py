@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -12,13 +12,14 @@ from planloom.cli import options
 from planloom.cli.attempts import Attempt, attempts_of, timeline
 from planloom.cli.documents import write_answer, write_document
 from planloom.cli.journals import journal_to_read
-from planloom.cli.keeping import going_on
+from planloom.cli.keeping import going_on, questions
 from planloom.cli.kept_runs import local_time
 from planloom.cli.progress import said_of_usage
 from planloom.cli.tables import Column, table_text
 from planloom.cli.terminal import Terminal, paint
 from planloom.cli.text import first_line, one_line, reused, shape_of, took, visible
 from planloom.drawing import plan_text
+from planloom.plan.history import DAMAGED_KEY
 from planloom.plan.results import RunResult, StepResult
 from planloom.plan.state import StepStatus
 
@@ -72,7 +73,7 @@ def _document(kept: KeptRun, result: RunResult, attempts: list[Attempt]) -> dict
         "status": kept.status,
         "goal": kept.history.goal,
         "kind": kept.kind,
-        "waiting": dict(kept.history.waiting),
+        "waiting": questions(result, kept.history.waiting),
         "attempts": [attempt.to_dict() for attempt in attempts],
     }
 
@@ -150,6 +151,9 @@ def _came_of(step: StepResult) -> str:
         return first_line(step.error.message, 400)
     if step.reason is not None:
         return first_line(step.reason, 400)
+    output: Any = step.output
+    if isinstance(output, dict) and DAMAGED_KEY in output:
+        return f"damaged: {first_line(str(cast('Any', output[DAMAGED_KEY])), 400)}"
     if step.reused_from is not None:
-        return f"{reused(step.reused_from)}: {shape_of(step.output)}"
-    return shape_of(step.output) if step.status is StepStatus.SUCCEEDED else ""
+        return f"{reused(step.reused_from)}: {shape_of(output)}"
+    return shape_of(output) if step.status is StepStatus.SUCCEEDED else ""
