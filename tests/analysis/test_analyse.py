@@ -22,6 +22,8 @@ from planloom import (
     topological_waves,
 )
 from planloom.analysis import Analysis, analyse, load_playbook, render_report, toolbox
+from planloom.analysis.report import page_of
+from planloom.analysis.report_markdown import markdown_of
 from planloom.models.providers import PROVIDERS
 from planloom.testing import ScriptedModel
 
@@ -223,6 +225,19 @@ def test_numbers_of_the_answer_are_traced() -> None:
     assert (9, 8) == (page.count('<figure class="chart">'), len(analysis.drawings))
 
 
+def test_given_numbers_are_said_to_be_given() -> None:
+    """A number that the question says is marked as given, in the page and in Markdown, and so are the run's inputs."""
+    model = ScriptedModel([json.dumps(REGIONS), "Of the top 17, West has 118."])
+    analysis = run(SALES, question="Which region sells most of the top 17?", model=model, charts=0)
+    assert [("17", "given"), ("118", "traced")] == [(figure.text, figure.status) for figure in analysis.figures]
+    page, text = render_report(analysis), markdown_of(page_of(analysis))
+    assert '17<a href="#given">given</a>' in page
+    assert "Of the answer's numbers 17 is given by the question, an input or an argument" in " ".join(page.split())
+    assert "Given as inputs: <code>path</code>" in page
+    assert "**17** (given)" in text
+    assert "Given as inputs: `path` = " in text
+
+
 def test_a_model_without_a_question() -> None:
     """A model alone is asked to load, compute, find anomalies and sum up."""
     model = ScriptedModel([json.dumps(REGIONS), "All is well."])
@@ -241,6 +256,19 @@ def test_rows_are_shown_only_when_allowed(tmp_path: Path, allow_rows: bool) -> N
     run(tmp_path / "t.csv", question="Who?", model=model, allow_rows=allow_rows, charts=0)
     planner = "\n".join(message.text for message in model.requests[0].messages)
     assert allow_rows == ("Secretville" in planner)
+
+
+@pytest.mark.parametrize("allow_rows", [False, True])
+def test_categories_are_shown_only_when_allowed(tmp_path: Path, allow_rows: bool) -> None:
+    """Common values of a column with few are cells of the data too, even where they stand in no row that is shown."""
+    lines = [f"many{number},{kind},{number}\n" for number, kind in enumerate(["a"] * 30 + ["Rareville"] * 9)]
+    (tmp_path / "t.csv").write_text("key,kind,n\n" + "".join(lines))
+    model = ScriptedModel([json.dumps({"steps": REGIONS["steps"][:1]}), "Done."])
+    run(tmp_path / "t.csv", question="Which kinds?", model=model, allow_rows=allow_rows, charts=0)
+    planner = "\n".join(message.text for message in model.requests[0].messages)
+    assert allow_rows == ('"common": ["a", "Rareville"]' in planner)
+    assert allow_rows == ("Rareville" in planner)
+    assert "many38" not in planner
 
 
 @pytest.mark.parametrize("text", ["x\n", "x\n1\n", "x,y\na,b\nc,d\n", "x\n5\n5\n5\n", "x,y\n1,\n2,\n"])

@@ -12,6 +12,7 @@ import pytest
 
 from planloom.analysis import analyse, render_report
 from planloom.analysis.charts import box_plot
+from planloom.analysis.report import page_of as page_of_analysis
 from planloom.analysis.wording import number, share
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -95,6 +96,18 @@ def test_hostile_texts(tmp_path: Path) -> None:
     assert [] == [name for name, _ in reader.attributes if name.startswith("on")]
     assert "<script>alert(1)</script>" in reader.text
     assert "{{7*7}}" in reader.text
+
+
+def test_suspected_codes_come_first(tmp_path: Path) -> None:
+    """A value that looks like a code for a missing one stands at the top, with the mean with it and without."""
+    path = tmp_path / "a.csv"
+    path.write_text("v,t\n" + "".join(f"{value},a\n" for value in [*[11, 12, 13, 14, 15] * 9, *[-999] * 9]))
+    remarks = page_of_analysis(asyncio.run(analyse(path))).sections[0].remarks
+    assert (
+        "`v` holds -999 9 times (17 % of its values), far from all others: probably a code for a missing value. "
+        "The mean is -155.7 with it and 13 without."
+    ) == remarks[0]
+    assert "finds more far values than the deviation does: `v` 9." in remarks[1]  # no pair of columns stands between
 
 
 def test_failed_run(tmp_path: Path) -> None:

@@ -250,7 +250,7 @@ def test_refused_by_the_lock(
     """Without the check, the instance by itself still opens no other file and changes no setting."""
     hidden = {"a": [1]}
     connection = process.connect()
-    assert {"problem": None} == process.run(connection, request_for("SELECT 1"))
+    assert process.run(connection, request_for("SELECT 1"))["problem"] is None
     text = filled_in(sql, outside, context.workdir)
     if "table0.parquet" in text:
         text = text.replace("table0.parquet", "table1.parquet")
@@ -349,10 +349,10 @@ VALUES: dict[str, tuple[str, Any]] = {
     "1.25::DECIMAL(9, 2)": ("number", 1.25),
     "3::DECIMAL(9, 2)": ("number", 3),
     "sum(7::BIGINT)": ("integer", 7),
-    "170141183460469231731687303715884105727::HUGEINT": ("integer", None),
-    "12345678901234567890123::HUGEINT": ("integer", 1.2345678901234568e22),
+    "170141183460469231731687303715884105727::HUGEINT": ("number", 1.7014118346046923e38),
+    "12345678901234567890123::HUGEINT": ("integer", "12345678901234567890123"),
     "9223372036854775807": ("integer", 9223372036854775807),
-    "18446744073709551615::UBIGINT": ("integer", 1.8446744073709552e19),
+    "18446744073709551615::UBIGINT": ("integer", "18446744073709551615"),
     "DATE '2024-02-29'": ("date", "2024-02-29"),
     "'infinity'::DATE": ("date", None),
     "TIMESTAMP '2024-02-29 12:30:00.5'": ("date", "2024-02-29 12:30:00.5"),
@@ -377,6 +377,51 @@ def test_values(ask: Callable[..., Any]) -> None:
     result = ask("SELECT " + ", ".join(f'{expression} AS "x{n}"' for n, expression in enumerate(VALUES)))
     found = zip(result["columns"], result["rows"][0].values(), strict=True)
     assert VALUES == dict(zip(VALUES, [(column["type"], value) for column, value in found], strict=True))
+
+
+# a query, and what is said of values that JSON or a table cannot hold
+CHANGED: dict[str, list[str]] = {
+    "SELECT x FROM (VALUES (1.5), (NULL), (2::DOUBLE)) t(x)": [],
+    "SELECT x, 'inf'::DOUBLE AS y FROM (VALUES ('nan'::DOUBLE), (1.5), ('-inf'::DOUBLE), (NULL)) t(x)": [
+        "`x`: 2 values that are not finite (NaN or infinite) became missing.",
+        "`y`: 4 values that are not finite (NaN or infinite) became missing.",
+    ],
+    "SELECT sum(x) AS s FROM (VALUES (9223372036854775807), (9)) t(x)": [
+        "1 value shown in `rows` as text with all digits: whole numbers beyond 64 bits."
+    ],
+    "SELECT 170141183460469231731687303715884105727::HUGEINT AS h": [
+        "`h` holds whole numbers of more than 38 digits, so it is kept as floating-point numbers, which have about 16."
+    ],
+    "SELECT [1.0, 'nan'::DOUBLE, 'inf'::DOUBLE] AS l": [
+        "2 values shown in `rows` as null: no finite number (NaN or infinite)."
+    ],
+}
+
+
+@pytest.mark.parametrize("sql", CHANGED)
+def test_what_json_cannot_hold_is_said(sql: str, ask: Callable[..., Any]) -> None:
+    """No value becomes null or text in silence: how many, and how they are written, stands in the notes."""
+    result = ask(sql)
+    assert CHANGED[sql] == result["notes"]
+    decisions = result["table"]["decisions"]
+    kept = [note for note in CHANGED[sql] if "shown in `rows`" not in note]  # the table has these values, the rows not
+    assert kept == decisions[len(decisions) - len(kept) :]
+
+
+@pytest.mark.parametrize(
+    ("sql", "said", "never"),
+    [
+        ("SELECT * FROM data AT (VERSION => 1)", "a table has one version here, so AT does not run", "no table `data`"),
+        ("SELECT * FROM (WITH c AS (SELECT 1) SELECT * FROM c) a, c", "hint: tables here: `data`", "pg_"),
+        ("SELECT * FROM (WITH seq AS (SELECT 1) SELECT * FROM seq) a, seq", "hint: tables here: `data`", "pg_"),
+    ],
+)
+def test_messages_do_not_mislead(sql: str, said: str, never: str, ask: Callable[..., Any]) -> None:
+    """A table that is there is not said to be missing, and no table of the system is proposed."""
+    with pytest.raises(DataError) as caught:
+        ask(sql)
+    assert said in str(caught.value)
+    assert never not in str(caught.value)
 
 
 def test_limits(ask: Callable[..., Any]) -> None:

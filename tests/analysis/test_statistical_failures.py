@@ -201,43 +201,70 @@ def test_names_are_looked_through(load: Load, context: ToolContext) -> None:
     assert "Sales Total" == found["pairs"][0]["a"].strip()
 
 
-def test_hostile_names_and_values(load: Load, context: ToolContext) -> None:
-    """Names and values that look like SQL, and names that the queries use themselves, are only names and values."""
-    names = [
-        'x"; DROP TABLE t; --',
-        "value",
-        "number",
-        "place",
-        "mask",
-        "g0",
-        "x0",
-        "p",
-        "t",
-        "row number",
-        "file_row",
-        "k",
-        "z",
-    ]
-    cells = "".join(f"{'1,' * (len(names) - 1)}{n},'; --\",2024-0{n % 9 + 1}-01\n" for n in range(12))
-    header = ",".join('"' + name.replace('"', '""') + '"' for name in [*names, "evil", "moment"])
-    table = load(f"{header}\n{cells}")
-    for name in (names[0], "z", "number"):
-        for tool, arguments in [
-            ("group_summary", {"by": ["place", "evil"], "columns": [name, "g0"], "measures": ["mean", "skewness"]}),
-            ("count_values", {"columns": [name, "mask"]}),
-            ("analyse_distribution", {"column": name}),
-            ("compare_groups", {"column": name, "other": "x0"}),
-            ("find_outliers", {"columns": [name], "show": ["value", "number"]}),
-            ("find_outliers", {"columns": [name], "method": "isolation-forest", "threshold": 0.2}),
-            ("remove_outliers", {"columns": [name], "method": "isolation-forest", "threshold": 0.2}),
-            ("resample", {"time": "moment", "every": "month", "columns": [name, "p"], "by": ["t"]}),
-            ("find_trend", {"time": "moment", "column": name}),
-            ("compute_change", {"time": "moment", "column": name, "by": ["k"]}),
-        ]:
-            json.dumps(TOOLS[tool](data=table, context=context, **arguments), allow_nan=False)
-    json.dumps(
-        [TOOLS["profile_table"](data=table, context=context), TOOLS["count_missing"](data=table, context=context)]
-    )
+HOSTILE_NAMES = [
+    'x"; DROP TABLE t; --', "value", "number", "place", "mask", "g0", "x0", "p", "t", "row number", "file_row", "k",
+    "z", "evil", "moment",
+]  # fmt: skip
+HOSTILE_VALUE = "'; --\""
+HOSTILE_CALLS: list[tuple[str, Callable[[list[str]], dict[str, Any]]]] = [
+    ("group_summary", lambda n: {"by": [n[3], n[13]], "columns": [n[0], n[5]], "measures": ["mean", "skewness"]}),
+    ("group_summary", lambda n: {"by": [n[12]], "columns": [n[2], n[1]], "measures": ["sum", "max"]}),
+    ("count_values", lambda n: {"columns": [n[0], n[4]]}),
+    ("count_values", lambda n: {"columns": [n[13]]}),
+    ("correlate", lambda n: {"columns": [n[0], n[2], n[12]]}),
+    ("analyse_distribution", lambda n: {"column": n[0]}),
+    ("analyse_distribution", lambda n: {"column": n[12]}),
+    ("compare_groups", lambda n: {"column": n[0], "other": n[6]}),
+    ("compare_groups", lambda n: {"column": n[12], "other": n[2]}),
+    ("test_independence", lambda n: {"a": n[3], "b": n[4]}),
+    ("find_outliers", lambda n: {"columns": [n[0], n[12]], "show": [n[1], n[2]]}),
+    ("find_outliers", lambda n: {"columns": [n[12]], "method": "isolation-forest", "threshold": 0.2}),
+    ("remove_outliers", lambda n: {"columns": [n[12]], "method": "isolation-forest", "threshold": 0.2}),
+    ("resample", lambda n: {"time": n[14], "every": "month", "columns": [n[12], n[7]], "by": [n[8]]}),
+    ("find_trend", lambda n: {"time": n[14], "column": n[0]}),
+    ("find_trend", lambda n: {"time": n[14], "column": n[12]}),
+    ("compute_change", lambda n: {"time": n[14], "column": n[12], "by": [n[11]]}),
+    ("profile_table", lambda n: {}),
+    ("count_missing", lambda n: {}),
+]
+
+
+@pytest.mark.parametrize("case", range(len(HOSTILE_CALLS)), ids=lambda case: f"{HOSTILE_CALLS[case][0]} {case}")
+def test_hostile_names_and_values(case: int, load: Load, context: ToolContext) -> None:
+    """Names that look like SQL, or that the queries use themselves, change no figure: it is that of plain names."""
+    plain = [f"plain{number:02}" for number in range(len(HOSTILE_NAMES))]
+    tool, arguments = HOSTILE_CALLS[case]
+    found: list[Any] = []
+    for names in (HOSTILE_NAMES, plain):
+        lines = [",".join('"' + name.replace('"', '""') + '"' for name in names)]
+        for n in range(12):
+            numbers = [(n * (place + 3)) % (place + 5) for place in range(12)]
+            lines.append(",".join([*map(str, numbers), str(n * n), HOSTILE_VALUE, f"2024-0{n % 9 + 1}-01"]))
+        table = load("\n".join(lines) + "\n")
+        assert names == [column["name"] for column in table["columns"]]
+        output: Any = TOOLS[tool](data=table, context=context, **arguments(names))
+        made = "artifact" in output
+        found.append([output, TOOLS["profile_table"](data=output, context=context) if made else None])
+    hostile, expected = found
+    for output in (hostile[0], expected[0]):
+        output.pop("artifact", None)  # the hash of a file that holds the names
+    assert _renamed(expected, dict(zip(plain, HOSTILE_NAMES, strict=True))) == hostile
+    json.dumps(hostile, allow_nan=False)
+    if case == 3:
+        assert [{"group": {"evil": HOSTILE_VALUE}, "count": 12, "share": 1.0}] == hostile[0]["values"]
+
+
+def _renamed(value: Any, names: dict[str, str]) -> Any:
+    """An output with other names for the columns, wherever they stand in keys and texts; figures to 9 digits."""
+    if isinstance(value, dict):
+        return {_renamed(key, names): _renamed(inner, names) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_renamed(inner, names) for inner in value]
+    if isinstance(value, str):
+        for name, other in names.items():
+            value = value.replace(name, other)
+        return value
+    return pytest.approx(value, rel=1e-9, abs=1e-12) if isinstance(value, float) else value
 
 
 def test_limits(load: Load, context: ToolContext, monkeypatch: pytest.MonkeyPatch) -> None:

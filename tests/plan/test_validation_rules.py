@@ -127,6 +127,35 @@ def test_the_callers_inputs_stand_over_the_plans() -> None:
     assert ["reference-type"] == codes(find_issues(plan, [text], inputs={"a": "text", "b": [1]}))
 
 
+HANDLE = {"type": "object", "properties": {"artifact": {"type": "string"}, "rows": {"type": "integer"}},
+          "required": ["artifact", "rows"]}  # fmt: skip
+ROWS = {"type": "array", "items": {"type": "object"}}
+
+
+@pytest.mark.parametrize(
+    ("properties", "hint"),
+    [
+        ({"rows": ROWS, "table": HANDLE}, "take the key of it that fits: {{a.output.table}}"),
+        ({"rows": ROWS, "odd key": HANDLE}, 'take the key of it that fits: {{a.output["odd key"]}}'),
+        ({"left": HANDLE, "right": HANDLE}, None),
+        ({"rows": ROWS}, None),
+    ],
+)
+def test_an_object_for_what_it_holds(properties: dict[str, Any], hint: str | None) -> None:
+    """Where an object is given for another that it holds, the hint names the one key that fits, and never guesses."""
+    whole = {"type": "object", "properties": properties, "required": list(properties)}
+    maker = Tool.from_schema(name="make", parameters={"type": "object"}, returns=whole, function=lambda: None)
+    taker = Tool.from_schema(
+        name="take",
+        parameters={"type": "object", "properties": {"data": HANDLE}, "required": ["data"]},
+        function=lambda data: None,
+    )
+    for text in ("{{a.output}}", "{{a}}"):
+        plan = [{**step("a"), "tool": "make"}, {**step("b", ["a"]), "tool": "take", "args": {"data": text}}]
+        (issue,) = find_issues(plan, [maker, taker])
+        assert ("reference-type", hint) == (issue.code, issue.hint)
+
+
 def test_errors_come_before_warnings_when_there_are_too_many() -> None:
     """A thousand warnings cannot hide the one error; the last issue counts what is not listed."""
     steps = [{"id": f"s{i}", "tool": "t", "args": {}, "depends_on": []} for i in range(50)]

@@ -1,13 +1,17 @@
-"""A data analyst on CSV, TSV and Parquet files: what `planloom analyse` runs, and the first thing to try.
+"""A data analyst on tables in files of many forms: what `planloom analyse` runs, and the first thing to try.
 
     database    a locked DuckDB connection              source, dialect    what a file is, how it is cut
     tables      handles that stand for tables           formats, cells     what its cells mean
-    loading     a file becomes a table                  decisions          the sentences about all that
-    statistics, anomalies, summary                      what is found and said
-    tools       the four of them as tools               playbook           the saved plan that joins them
-    analyst     `analyse`: the plan bound and run       report             the run as one HTML page
-    question    a question about files, by a model
-    wording     numbers as people write them            charts             small drawings for the report
+    loading     a file becomes a table                  clean              the same in one pass, if nothing is odd
+    doubts, totals, decisions                           what is said about how it was read
+    statistics, anomalies, sentinels, summary           what is found and said
+    kept_figures                                        what several steps need, computed once
+    tools       the first four of them as tools         statistical_tools, table_tools, output_tools   the others
+    playbook    the saved plan that joins them          analyst            `analyse`: the plan bound and run
+    question    a question about files, by a model      tracing            which step gave each number of its answer
+    query, sandbox                                      one SELECT, in a process of its own
+    charts      drawings for the report                 report             the run as one HTML or Markdown page
+    wording     numbers as people write them            written_numbers, figure_marks   and as they are read
 
 Needs the extra `analysis` (DuckDB, Jinja). Names are loaded when they are first used.
 """

@@ -1,22 +1,33 @@
 """Finds numbers that lie far from the rest of their column: |x - mean| > threshold * standard deviation.
 
 Mean and deviation are those of `statistics`, so both tools speak of the same figures. A column that never changes has
-no anomalies, whatever rounding says.
+no anomalies, whatever rounding says. Many equal extremes move a mean towards themselves, so a rule that they do not
+move stands beside it, and what looks like a code for a missing value is named; both are in `sentinels`.
 """
 
 # ruff: noqa: S608 (names and texts enter SQL through `identifier` and `literal` alone)
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from planloom.analysis.columns import number_sql
 from planloom.analysis.database import Database, batches, count_where, open_database
-from planloom.analysis.statistics import moments, number_sql
-from planloom.analysis.tables import Table, is_numeric, kind_of, table_path
+from planloom.analysis.kept_figures import Figures, numeric_figures
+from planloom.analysis.sentinels import (
+    FENCE_METHOD,
+    SENTINEL_METHOD,
+    Sentinel,
+    Spread,
+    find_sentinels,
+    read_quartiles,
+)
+from planloom.analysis.tables import Table, table_path
 from planloom.errors import DataError
 
 EXAMPLES: Final = 5
@@ -43,6 +54,9 @@ class ColumnAnomalies(TypedDict):
     lower: Annotated[float | None, Field(description="Values below this are anomalies; null if none can be")]
     upper: Annotated[float | None, Field(description="Values above this are anomalies; null if none can be")]
     values: Annotated[list[Extreme], Field(description="Up to five anomalies, the most extreme first")]
+    robust_count: Annotated[int, Field(description="Values beyond the robust bounds, which extremes do not move")]
+    robust_lower: float | None
+    robust_upper: float | None
 
 
 class Anomalies(TypedDict):
@@ -52,7 +66,10 @@ class Anomalies(TypedDict):
     rows: int
     threshold: float
     total: Annotated[int, Field(description="Number of anomalies in all columns")]
+    robust_total: Annotated[int, Field(description="Values beyond the robust bounds in all columns")]
+    sentinels: Annotated[list[Sentinel], Field(description="Values that probably stand for missing ones, as -999 does")]
     columns: dict[str, ColumnAnomalies]
+    method: str
 
 
 def detect_anomalies(table: Table, folder: Path, threshold: float = DEFAULT_THRESHOLD) -> Anomalies:
@@ -61,11 +78,13 @@ def detect_anomalies(table: Table, folder: Path, threshold: float = DEFAULT_THRE
         raise DataError(f"`threshold` is {threshold}, not a positive number of standard deviations\nhint: 3 is usual")
     path = table_path(table, folder)
     columns: dict[str, ColumnAnomalies] = {}
+    spreads: dict[str, Spread] = {}
     with open_database(folder) as database:
-        names = [name for name, type_name in database.columns(path) if is_numeric(kind_of(type_name))]
+        figures = numeric_figures(database, path)
         source = database.parquet(path)
-        for batch in batches(names):
-            columns.update(_judge(database, source, list(batch), threshold))
+        for batch in batches(list(figures)):
+            columns.update(_judge(database, source, batch, figures, threshold, table["rows"], spreads))
+        sentinels = find_sentinels(database, source, spreads, table["rows"])
         for name, found in columns.items():
             if found["count"]:
                 found["values"] = _extremes(database, source, name, found)
@@ -74,42 +93,73 @@ def detect_anomalies(table: Table, folder: Path, threshold: float = DEFAULT_THRE
         "rows": table["rows"],
         "threshold": threshold,
         "total": sum(found["count"] for found in columns.values()),
+        "robust_total": sum(found["robust_count"] for found in columns.values()),
+        "sentinels": sentinels,
         "columns": columns,
+        "method": (
+            f"anomalies: |x - mean| > {threshold:g} * std (ddof = 1), missing values left out; robust: {FENCE_METHOD}; "
+            f"sentinels: {SENTINEL_METHOD}"
+        ),
     }
 
 
-def _judge(database: Database, source: str, names: list[str], threshold: float) -> dict[str, ColumnAnomalies]:
-    """Every column with its bounds and the number of values beyond them, but no examples yet."""
-    wanted = ", ".join(f"count({n}), min({n}), max({n})" for n in map(number_sql, names))
-    values = iter(database.row(f"SELECT {wanted} FROM {source}"))
-    counts: dict[str, int] = {}
-    ranges: dict[str, tuple[float | None, float | None]] = {}
+def _judge(
+    database: Database,
+    source: str,
+    names: Sequence[str],
+    every: Mapping[str, Figures | None],
+    threshold: float,
+    rows: int,
+    spreads: dict[str, Spread],
+) -> dict[str, ColumnAnomalies]:
+    """Every column with its bounds and the number of values beyond them, but no examples yet; fills in `spreads`."""
+    found = {name: _unjudged() for name in names}
+    known: dict[str, Spread] = {}
     for name in names:
-        counts[name] = next(values)
-        ranges[name] = (next(values), next(values))
-    found: dict[str, ColumnAnomalies] = {}
-    for name, (mean, std) in moments(database, source, ranges).items():
-        found[name] = {
-            "count": 0,
-            "share": 0.0,
-            "checked": counts[name],
-            "mean": mean,
-            "std": std,
-            "lower": None,
-            "upper": None,
-            "values": [],
-        }
+        figures = every[name]
+        if figures is None:
+            continue
+        scale, mean, std = figures.scale, figures.mean, figures.std
+        known[name] = Spread(scale.count, scale.smallest, scale.largest)
+        found[name]["checked"], found[name]["mean"], found[name]["std"] = scale.count, mean, std
         if mean is not None and std:
             lower, upper = mean - threshold * std, mean + threshold * std
             if math.isfinite(lower) and math.isfinite(upper):
                 found[name]["lower"], found[name]["upper"] = lower, upper
-    bounded = [name for name in names if found[name]["lower"] is not None]
-    if bounded:
-        wanted = ", ".join(count_where(_beyond(number_sql(name), found[name])) for name in bounded)
-        for name, count in zip(bounded, database.row(f"SELECT {wanted} FROM {source}"), strict=True):
-            found[name]["count"] = count
-            found[name]["share"] = count / counts[name]
+    read_quartiles(database, source, known, rows)
+    for name, spread in known.items():
+        if spread.fences is not None:
+            found[name]["robust_lower"], found[name]["robust_upper"] = spread.fences
+    _count(database, source, found)
+    spreads.update(known)
     return found
+
+
+def _unjudged() -> ColumnAnomalies:
+    return {
+        "count": 0, "share": 0.0, "checked": 0, "mean": None, "std": None, "lower": None, "upper": None, "values": [],
+        "robust_count": 0, "robust_lower": None, "robust_upper": None,
+    }  # fmt: skip
+
+
+def _count(database: Database, source: str, columns: dict[str, ColumnAnomalies]) -> None:
+    """Count the values beyond either pair of bounds."""
+    tests: list[tuple[str, bool, str]] = []
+    for name, found in columns.items():
+        if found["lower"] is not None:
+            tests.append((name, False, _beyond(number_sql(name), found)))
+        if found["robust_lower"] is not None:
+            value, lower, upper = number_sql(name), found["robust_lower"], found["robust_upper"]
+            tests.append((name, True, f"{value} < '{lower!r}'::DOUBLE OR {value} > '{upper!r}'::DOUBLE"))
+    if not tests:
+        return
+    wanted = ", ".join(count_where(test) for _, _, test in tests)
+    for (name, is_robust, _), count in zip(tests, database.row(f"SELECT {wanted} FROM {source}"), strict=True):
+        if is_robust:
+            columns[name]["robust_count"] = count
+        else:
+            columns[name]["count"] = count
+            columns[name]["share"] = count / columns[name]["checked"]
 
 
 def _beyond(value: str, found: ColumnAnomalies) -> str:

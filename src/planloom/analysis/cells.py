@@ -35,7 +35,9 @@ from planloom.analysis.formats import (
 SAMPLE_CELLS = 200_000
 SAMPLE_ROWS = 1_000
 EXAMPLES = 10
-"""Columns of which an unreadable cell is shown."""
+"""Columns of which unreadable cells are shown."""
+SHOWN_CELLS = 3
+CELL_CHARACTERS = 40
 
 _HAS_DIGIT = "regexp_matches(x, '\\d')"
 _LEADING_ZERO = "x[1] = '0' AND regexp_full_match(x, '\\d\\d+')"
@@ -50,23 +52,27 @@ class CellReport:
     name: str
     format: Format
     counts: ColumnCounts
+    sampled: ColumnCounts
+    """What the first rows alone show, by more formats than the whole column was held to."""
     trim: bool = False
     """Whether some cell has blanks around it or a word for no value, so that each cell must be looked at."""
     ambiguous: bool = False
     """Whether day and month could be the other way round."""
-    example: str | None = None
-    """One cell that did not fit the format and became missing."""
+    examples: tuple[str, ...] = ()
+    """Cells that did not fit the format and became missing."""
+    remark: str = ""
+    """What else must be said: why it stays text though much of it reads as numbers or dates, signs that differ."""
 
     @property
     def value_sql(self) -> str:
         """The typed value of a raw cell, NULL where it is missing."""
         cell = f"c{self.position}"
         if self.format is not TEXT:
-            return self.format.value_sql(_trimmed(cell) if self.trim else cell, all_fit=not self.trim)
+            return self.format.value_sql(trimmed_sql(cell) if self.trim else cell, all_fit=not self.trim)
         if not self.trim:
             return f"nullif({cell}, '')"
         words = [*MISSING_IN_TEXT, *(["na"] if self.na_is_missing else [])]
-        return f"CASE WHEN NOT {_is_one_of(_trimmed(cell), ['', *words])} THEN {_trimmed(cell)} END"
+        return f"CASE WHEN NOT {_is_one_of(trimmed_sql(cell), ['', *words])} THEN {trimmed_sql(cell)} END"
 
     @property
     def is_empty(self) -> bool:
@@ -93,8 +99,8 @@ class CellReport:
 
 def decide_formats(database: Database, rows: str, names: Sequence[str]) -> list[CellReport]:
     """One report per column of the raw table `rows`, whose columns are `c0`, `c1`…, in order."""
-    sampled, candidates = _candidates(database, rows, len(names))
-    counted, odd = _whole_columns(database, rows, candidates)
+    sampled, candidates = likely_formats(database, rows, len(names))
+    counted, odd = _whole_columns(database, rows, candidates, sampled)
     if odd:
         likely = {item for position in odd for item in candidates[position]}
         formats = [item for item in FORMATS if item in (*PLAIN, ENGLISH, EUROPEAN) or item in likely]
@@ -107,11 +113,13 @@ def decide_formats(database: Database, rows: str, names: Sequence[str]) -> list[
         if chosen is TEXT:  # a reason to stay text that the sample showed was not counted again
             counts = replace(counts, leading_zero=max(counts.leading_zero, sampled[position].leading_zero))
         ambiguous = swapped_day(counts, chosen) is not None
-        reports.append(CellReport(position, name, chosen, counts, trim=position in odd, ambiguous=ambiguous))
+        reports.append(
+            CellReport(position, name, chosen, counts, sampled[position], trim=position in odd, ambiguous=ambiguous)
+        )
     return _with_examples(database, rows, reports)
 
 
-def _candidates(
+def likely_formats(
     database: Database, rows: str, width: int
 ) -> tuple[dict[int, ColumnCounts], dict[int, tuple[Format, ...]]]:
     """What a sample shows, and the format it speaks for, with its twin if day and month could be exchanged.
@@ -134,7 +142,10 @@ def _candidates(
 
 
 def _whole_columns(
-    database: Database, rows: str, candidates: Mapping[int, Sequence[Format]]
+    database: Database,
+    rows: str,
+    candidates: Mapping[int, Sequence[Format]],
+    sampled: Mapping[int, ColumnCounts],
 ) -> tuple[dict[int, ColumnCounts], list[int]]:
     """Count each whole column as cheaply as can be, and name the columns for which that is not enough."""
     counted: dict[int, ColumnCounts] = {}
@@ -148,7 +159,8 @@ def _whole_columns(
                 fits = {item.name: next(values) for item in formats}
                 settled = fits[formats[0].name] == filled > 0
             else:
-                fits, settled = {}, next(values) == 0
+                is_unseen = filled > 0 and sampled[position].filled == 0  # the sample was empty, the column is not
+                fits, settled = {}, next(values) == 0 and not is_unseen
             counted[position] = ColumnCounts(filled=filled, fits=fits)
             if not settled:
                 odd.append(position)
@@ -157,14 +169,25 @@ def _whole_columns(
 
 def _quick_sql(cell: str, formats: Sequence[Format]) -> list[str]:
     """How many cells are not empty, and how many fit; without a format, how many need a closer look."""
-    filled = count_where(f"{cell} <> ''")
     if formats:
-        return [filled, *(count_where(item.test_sql(cell)) for item in formats)]
+        return [count_where(f"{cell} <> ''"), *(count_where(item.test_sql(cell)) for item in formats)]
+    return text_counts_sql(cell)
+
+
+def text_counts_sql(cell: str, blanks: str = BLANKS) -> list[str]:
+    """How many cells of a text column are not empty, and how many have blanks around them or a word for no value.
+
+    `blanks` are those that the file may hold at all: trimming every cell would take twenty times as long.
+    """
     words = _is_one_of(cell, [*MISSING_IN_TEXT, "na"])
     longest = max(map(len, MISSING_IN_TEXT))
-    blanks = ", ".join(map(literal, BLANKS))  # trimming every cell would take twenty times as long
-    padded = f"{cell}[1] IN ({blanks}) OR {cell}[-1] IN ({blanks})"
-    return [filled, count_where(f"{padded} OR CASE WHEN length({cell}) <= {longest} THEN {words} ELSE false END")]
+    padded = " OR ".join(
+        f"starts_with({cell}, {literal(blank)}) OR ends_with({cell}, {literal(blank)})" for blank in blanks
+    )
+    return [
+        count_where(f"{cell} <> ''"),
+        count_where(f"{padded} OR CASE WHEN strlen({cell}) <= {longest} THEN {words} ELSE false END"),
+    ]
 
 
 def _count(
@@ -180,7 +203,7 @@ def _count(
         f"SELECT name[2:]::INTEGER, kind, count(*), {count_where('length(cell) > length(x)')}, max(length(x)), "
         f"{count_where(_HAS_DIGIT)}, {count_where(_LEADING_ZERO)}, {fits} "
         f"FROM (SELECT name, cell, x, {_kind_sql('x')} AS kind FROM "
-        f"(SELECT name, cell, {_trimmed('cell')} AS x FROM ({cells}) WHERE cell <> '')) GROUP BY ALL"
+        f"(SELECT name, cell, {trimmed_sql('cell')} AS x FROM ({cells}) WHERE cell <> '')) GROUP BY ALL"
     )
     kinds: dict[int, dict[int, tuple[int, ...]]] = {position: {} for position in positions}
     for position, kind, *numbers in found:
@@ -207,18 +230,29 @@ def _counts_of(groups: Mapping[int, Sequence[int]], formats: Sequence[Format]) -
 
 
 def _with_examples(database: Database, rows: str, reports: Sequence[CellReport]) -> list[CellReport]:
-    """Add one unreadable cell to the columns that have any, since a number alone does not let a reader judge."""
+    """Add a few unreadable cells to the columns that have any, since a number alone does not let a reader judge."""
     odd = [report for report in reports if report.misfits][:EXAMPLES]
     if not odd:
         return list(reports)
-    cells = {report.position: _trimmed(f"c{report.position}") for report in odd}
+    cells = {report.position: trimmed_sql(f"c{report.position}") for report in odd}
     wanted = ", ".join(
-        f"min({cells[item.position]}) FILTER ({_kind_sql(cells[item.position])} = {_FILLED} "
+        f"min(DISTINCT {cells[item.position]}, {SHOWN_CELLS}) FILTER ({is_value_sql(cells[item.position])} "
         f"AND NOT coalesce({item.format.test_sql(cells[item.position])}, false))"
         for item in odd
     )
     found = dict(zip(cells, database.row(f"SELECT {wanted} FROM {rows}"), strict=True))
-    return [replace(report, example=found.get(report.position)) for report in reports]
+    return [replace(report, examples=tuple(found.get(report.position) or ())) for report in reports]
+
+
+def shown_cells(cells: Sequence[str]) -> str:
+    """Cells as a sentence shows them."""
+    shown = [" ".join(cell.split()) for cell in cells]
+    return ", ".join(f"`{cell}`" if len(cell) <= CELL_CHARACTERS else f"`{cell[:CELL_CHARACTERS]}…`" for cell in shown)
+
+
+def is_value_sql(cell: str) -> str:
+    """Whether a trimmed cell holds a value, as SQL."""
+    return f"({_kind_sql(cell)}) = {_FILLED}"
 
 
 def _kind_sql(cell: str) -> str:
@@ -232,7 +266,7 @@ def _kind_sql(cell: str) -> str:
     )
 
 
-def _trimmed(cell: str) -> str:
+def trimmed_sql(cell: str) -> str:
     """A raw cell without blanks around it; an absent cell counts as an empty one."""
     return f"trim(coalesce({cell}, ''), {literal(BLANKS)})"
 

@@ -89,6 +89,11 @@ def cell_sql(name: str, kind: Kind) -> str:
     return f"{identifier(name)}{cast.get(kind, '')}"
 
 
+def number_sql(name: str) -> str:
+    """A numeric column as a float. Tables of a run hold no NaN and no infinity: reading made them missing."""
+    return f"{identifier(name)}::DOUBLE"
+
+
 def new_column(kinds: Iterable[str], name: str, argument: str = "name") -> str:
     """`name`, if a table with the columns `kinds` can take a new column of that name. Raises `DataError`."""
     if not name.strip():

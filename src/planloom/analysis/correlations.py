@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from planloom.analysis.columns import COUNTABLE, column_kinds, one_column, several_columns
+from planloom.analysis.columns import COUNTABLE, column_kinds, number_sql, one_column, several_columns
 from planloom.analysis.database import Database, batches, import_extra, open_database
-from planloom.analysis.moments import Scale, column_scales, float_sql
+from planloom.analysis.kept_figures import Figures, compute_figures, numeric_figures
+from planloom.analysis.moments import float_sql
 from planloom.analysis.probability import correlation, scipy_stats
-from planloom.analysis.statistics import number_sql
 from planloom.analysis.tables import Table, table_path
 from planloom.errors import DataError
 
@@ -79,9 +79,8 @@ def correlate_columns(
             )
         asked = [(centre, name) for name in names[1:]] if centre is not None else list(combinations(names, 2))
         source = database.parquet(path)
-        scales = column_scales(database, source, names)
         if method == "pearson":
-            pairs = _pearson(database, source, asked, scales)
+            pairs = _pearson(database, source, asked, _known(database, path, names))
         else:
             pairs = _by_ranks(database, source, names, asked, method)
     ordered = sorted(pairs, key=lambda pair: (pair["r"] is None, -abs(pair["r"] or 0)))
@@ -100,38 +99,47 @@ _METHODS: Final[dict[Method, str]] = {
 }
 
 
+def _known(database: Database, path: Path, names: Sequence[str]) -> dict[str, Figures | None]:
+    """The figures of the columns; those of true and false are not kept with the others."""
+    kept = numeric_figures(database, path)
+    rest = [name for name in names if name not in kept]
+    return {**kept, **compute_figures(database, database.parquet(path), rest)}
+
+
 def _pearson(
-    database: Database, source: str, asked: Sequence[tuple[str, str]], scales: Mapping[str, Scale | None]
+    database: Database, source: str, asked: Sequence[tuple[str, str]], figures: Mapping[str, Figures | None]
 ) -> list[Correlation]:
     (rows,) = database.row(f"SELECT count(*) FROM {source}")
-    varied = {name: scale for name, scale in scales.items() if scale is not None and not scale.constant}
-    whole = {name for name, scale in varied.items() if scale.count == rows}
-    known = _of_whole_columns(database, source, [pair for pair in asked if whole.issuperset(pair)], varied)
+    counts = {name: 0 if known is None else known.scale.count for name, known in figures.items()}
+    varied = {name: known for name, known in figures.items() if known is not None and not known.scale.constant}
+    whole = {name for name in counts if counts[name] == rows}
+    known = _of_whole_columns(
+        database, source, [pair for pair in asked if whole.issuperset(pair) and varied.keys() >= set(pair)], varied
+    )
     found: list[Correlation] = []
     for batch in batches(asked, PAIRS_PER_QUERY):
-        rest = [pair for pair in batch if pair not in known]
         wanted = ["count(*)"]
-        for a, b in rest:
-            wanted.append(f"regr_count({number_sql(a)}, {number_sql(b)})")
-            both = a in varied and b in varied
-            wanted.append(f"corr({varied[a].sql(a)}, {varied[b].sql(b)})" if both else "NULL")
-        values = iter(database.row(f"SELECT {', '.join(wanted)} FROM {source}")[1:] if rest else ())
         for a, b in batch:
-            n, r = (rows, known[a, b]) if (a, b) in known else (next(values), _coefficient(next(values)))
+            if (a, b) in known:
+                continue
+            both = a in varied and b in varied
+            wanted.append(f"corr({varied[a].scale.sql(a)}, {varied[b].scale.sql(b)})" if both else "NULL")
+            if not whole.intersection((a, b)):  # else every row with the other one counts
+                wanted.append(f"regr_count({number_sql(a)}, {number_sql(b)})")
+        values = iter(database.row(f"SELECT {', '.join(wanted)} FROM {source}")[1:] if len(wanted) > 1 else ())
+        for a, b in batch:
+            r = known[a, b] if (a, b) in known else _coefficient(next(values))
+            n = min(counts[a], counts[b]) if whole.intersection((a, b)) else next(values)
             found.append({"a": a, "b": b, "r": r, "p_value": correlation(r, n), "n": n})
     return found
 
 
 def _of_whole_columns(
-    database: Database, source: str, asked: Sequence[tuple[str, str]], scales: Mapping[str, Scale]
+    database: Database, source: str, asked: Sequence[tuple[str, str]], figures: Mapping[str, Figures]
 ) -> dict[tuple[str, str], float | None]:
     """Coefficients of columns without a missing value: sums of products around the mean, quicker than `corr`."""
     names = list(dict.fromkeys(name for pair in asked for name in pair))
-    means: dict[str, float] = {}
-    for batch in batches(names):
-        wanted = ", ".join(f"favg({scales[name].sql(name)})" for name in batch)
-        means.update(zip(batch, database.row(f"SELECT {wanted} FROM {source}"), strict=True))
-    centred = {name: f"({scales[name].sql(name)} - {float_sql(means[name])})" for name in names}
+    centred = {name: f"({figures[name].scale.sql(name)} - {float_sql(figures[name].scaled_mean)})" for name in names}
     squares = _products(database, source, [(name, name) for name in names], centred)
     products = _products(database, source, asked, centred)
     found: dict[tuple[str, str], float | None] = {}

@@ -25,10 +25,18 @@ if TYPE_CHECKING:
     from numpy import float64
     from numpy.typing import NDArray
 
-MEMORY_LIMIT = "1GB"
-"""What one connection may hold in memory; beyond it DuckDB spills into the run's folder."""
+MEMORY_LIMIT = "700MB"
+"""What one connection may hold in memory; beyond it DuckDB spills into the run's folder. Python, libraries and what
+DuckDB does not count come on top of it, some 200 MB."""
 COLUMNS_PER_QUERY = 200
 """Planning time grows faster than the number of expressions: 200 columns a query is the quickest for 5,000."""
+
+PARQUET = "FORMAT parquet, COMPRESSION lz4_raw, DICTIONARY_SIZE_LIMIT 1024"
+"""How tables are written: a longer dictionary is tried in vain on most columns of numbers, and takes time."""
+GROUP_ROWS = 122_880
+"""Rows of a row group, DuckDB's own number."""
+GROUP_CELLS = 4_000_000
+MIN_GROUP_ROWS = 2_048
 
 MAX_ARRAY_CELLS = 50_000_000
 """Numbers that one query may bring into memory as arrays, at 8 bytes each."""
@@ -82,6 +90,12 @@ class Database:
             name: numpy.ma.filled(numpy.ma.asarray(values).astype(numpy.float64), numpy.nan)
             for name, values in found.items()
         }
+
+    def write(self, query: str, path: Path) -> None:
+        """Write what a SELECT gives as a Parquet file. Wide tables get short row groups: several are held at once."""
+        width = max(1, len(self.rows(f"DESCRIBE {query}")))
+        group = max(MIN_GROUP_ROWS, min(GROUP_ROWS, GROUP_CELLS // width // MIN_GROUP_ROWS * MIN_GROUP_ROWS))
+        self.rows(f"COPY ({query}) TO {self.path(path)} ({PARQUET}, ROW_GROUP_SIZE {group})")
 
     def path(self, path: Path) -> str:
         """`path` as a SQL literal that DuckDB takes literally: a `*` or `[` in it is not a pattern."""

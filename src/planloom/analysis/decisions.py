@@ -7,18 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from planloom.analysis.cells import EXAMPLES, CellReport
+from planloom.analysis.cells import EXAMPLES, CellReport, shown_cells
 from planloom.analysis.dialect import listed
 from planloom.analysis.formats import TEXT
+from planloom.analysis.wording import share
 
-EXAMPLE_CHARACTERS = 40
+NOTICEABLE_SHARE = 0.02
+"""More cells than that of a column that do not fit are worth a warning."""
 _TYPES = {"BIGINT": "whole numbers", "DOUBLE": "numbers", "DECIMAL(38,0)": "whole numbers", "BOOLEAN": "true and false"}
 _OTHER_TYPES = {"DATE": "dates", "TIMESTAMP": "dates with a time", "TIME": "times of day"}
 
 
 def cell_decisions(reports: Sequence[CellReport]) -> list[str]:
     """What a reader must know about how the cells were read, the weightiest first."""
-    sentences: list[str] = []
+    sentences = [report.remark for report in reports if report.remark]
     remarks: dict[str, list[str]] = {}
     for report in reports:
         if report.format.remark:
@@ -43,12 +45,16 @@ def cell_decisions(reports: Sequence[CellReport]) -> list[str]:
 
 def _misfit_sentence(report: CellReport) -> str:
     words = _TYPES.get(report.format.type) or _OTHER_TYPES[report.format.type]
-    example = report.example or ""
-    shown = example if len(example) <= EXAMPLE_CHARACTERS else f"{example[:EXAMPLE_CHARACTERS]}…"
     cells = "1 cell does" if report.misfits == 1 else f"{report.misfits:,} cells do"
     missing = "is" if report.misfits == 1 else "are"
-    such = " ".join(shown.split())
-    return f"`{report.name}` holds {words}; {cells} not fit and {missing} read as missing, such as `{such}`."
+    said = f"`{report.name}` holds {words}; {cells} not fit and {missing} read as missing, such as "
+    filled = report.counts.filled
+    if report.misfits <= NOTICEABLE_SHARE * filled:
+        return f"{said}{shown_cells(report.examples)}."
+    return (
+        f"{said}{shown_cells(report.examples)}: that is {share(report.misfits, filled)} of its {filled:,} values, so "
+        "check what they mean before relying on its figures."
+    )
 
 
 def _missing_sentence(counts: Sequence[tuple[str, int]], what: str) -> list[str]:

@@ -157,4 +157,6 @@ def _shape(moments: Moments, tests: NormalityTests, alpha: float) -> str:
     kept = [name for name, test in each.items() if test["normal"]]
     verdict = [f"normality rejected at {alpha:g} by {', '.join(rejected)}"] if rejected else []
     verdict += [f"not rejected by {', '.join(kept)}"] if kept else []
-    return "; ".join([f"{side} (skewness {skewness:.3g}), {tails} (excess kurtosis {kurtosis:.3g})", *verdict])
+    return "; ".join(
+        [f"{side} (biased skewness {skewness:.3g}), {tails} (biased excess kurtosis {kurtosis:.3g})", *verdict]
+    )

@@ -44,7 +44,7 @@ def make_table(database: Database, folder: Path, select: str, basis: Table, *sen
     """Write what our own SELECT gives as a new table that follows from `basis`."""
     written = new_table_file(folder)
     try:
-        database.rows(f"COPY ({select}) TO {database.path(written)} (FORMAT parquet)")
+        database.write(select, written)
         columns, rows = described(database, written)
         artifact = keep_table(written)
     finally:
@@ -239,7 +239,8 @@ def encode(data: Table, columns: Sequence[str] | None, method: Encoding, folder:
             parts[name].append(f"j{len(joins) - 1}.code AS {identifier(new)}")
             what = "the place, from 0, in" if method == "ordinal" else "the share of filled cells, of"
             sentences.append(f"{quoted(new)} is for {quoted(name)} {what}: {shown}.")
-        rows = f"(SELECT *, row_number() OVER () AS {_ROW} FROM {source}) AS t {' '.join(joins)}"
+        numbered = f"(SELECT *, row_number() OVER () AS {_ROW} FROM {source})" if joins else source
+        rows = f"{numbered} AS t {' '.join(joins)}"
         order = f" ORDER BY t.{_ROW}" if joins else ""
         select = f"SELECT {', '.join(part for group in parts.values() for part in group)} FROM {rows}{order}"
         return make_table(database, folder, select, data, *sentences)
@@ -339,7 +340,7 @@ def fill(
         if not replaced:
             sentences = ["No cell was missing, so none was filled."]
         if method == "forward":
-            select = f"SELECT * EXCLUDE ({_ROW}){_replace(replaced)} FROM {source} ORDER BY {_ROW}"
+            select = f"SELECT * EXCLUDE ({_ROW}){_replace(replaced)} FROM {source}"
         else:
             select = f"SELECT *{_replace(replaced)} FROM {database.parquet(path)}"
         return make_table(database, folder, select, data, *sentences)
@@ -360,8 +361,8 @@ def _filler(
     """The SQL of what a missing cell gets, and what that is in words."""
     cell = identifier(name)
     if method == "forward":
-        window = f"ORDER BY {_ROW} ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW"
-        return f"last_value({cell} IGNORE NULLS) OVER ({window})", "the last value above it"
+        # a running maximum streams row by row, in order, where `last_value` would hold the table in memory
+        return f"arg_max({cell}, {_ROW}) OVER (ROWS UNBOUNDED PRECEDING)", "the last value above it"
     if method == "constant":
         wanted = f"'{value!r}'::DOUBLE" if isinstance(value, float) else literal(str(value))
         kind = next(type_name for other, type_name in _types(database, source) if other == name)

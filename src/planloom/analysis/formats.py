@@ -1,7 +1,7 @@
 """What the cells of a column mean: the formats a cell may have, and the choice of one for a whole column.
 
 A format is SQL that turns a cell's text into a value or NULL, so the same rule judges and converts. The choice is pure:
-counts in, a format and sentences out. A column becomes typed only if at least `TYPED_SHARE` of its cells fit.
+counts in, a format and sentences out. A column becomes typed only if most of its cells fit.
 """
 
 from __future__ import annotations
@@ -13,7 +13,14 @@ from typing import Final
 from planloom.analysis.database import literal
 
 TYPED_SHARE: Final = 0.95
-"""A column with fewer cells that fit stays text; with more, the few others are read as missing, and that is said."""
+"""So many cells of a column must fit a format; the few others are read as missing, and that is said."""
+MAJORITY_SHARE: Final = 0.85
+"""Of numbers and dates a clear majority is enough where the other cells are words; that is said, louder."""
+DOUBTFUL_SHARE: Final = 0.5
+"""A column of which so many cells read as numbers or dates and that stays text all the same gets a sentence."""
+
+MIN_DOUBTED_CELLS: Final = 4
+CURRENCIES: Final = ("$", "€", "£", "¥")
 
 BLANKS: Final = " \t\r\n\u00a0"
 PADDING: Final = "\x1a\x1a"
@@ -156,6 +163,8 @@ WRITTEN: Final = (
     *(_stamped(pattern, words) for pattern, words in _DATES),
 )
 """The forms that people write numbers and dates in."""
+NUMBERS: Final = (INTEGER, BIG_INTEGER, NUMBER, ENGLISH, EUROPEAN)
+DATES: Final = (ISO_DATE, ISO_TIMESTAMP, *(item for item in WRITTEN if item.type in ("DATE", "TIMESTAMP")))
 FORMATS: Final = (*PLAIN, *WRITTEN)
 """Every format, the plainest first: of formats that fit equally well, the first one is taken."""
 
@@ -186,7 +195,7 @@ class ColumnCounts:
 def may_be_written(counts: ColumnCounts) -> bool:
     """Whether a column could be numbers or dates in a written form that no plain format reads in full."""
     plain = max((counts.fits.get(item.name, 0) for item in PLAIN), default=0)
-    return plain < counts.filled and counts.digits >= TYPED_SHARE * counts.filled
+    return plain < counts.filled and counts.digits >= DOUBTFUL_SHARE * counts.filled
 
 
 def is_european(columns: Sequence[ColumnCounts]) -> bool:
@@ -207,7 +216,20 @@ def choose_format(counts: ColumnCounts, *, european: bool) -> Format:
         order.remove(EUROPEAN)
         order.insert(order.index(NUMBER), EUROPEAN)
     best = max(order, key=lambda item: (counts.fits.get(item.name, 0), -order.index(item)))
-    return best if counts.fits.get(best.name, 0) >= TYPED_SHARE * counts.filled else TEXT
+    fit = counts.fits.get(best.name, 0)
+    # other cells with digits are codes, amounts with a unit or dates in another form: too good to be missing
+    are_words = (counts.digits - fit) * 2 <= counts.filled - fit
+    needed = MAJORITY_SHARE if are_words and best not in (BOOLEAN, TIME) else TYPED_SHARE
+    return best if fit >= needed * counts.filled else TEXT
+
+
+def may_be_doubted(counts: ColumnCounts) -> bool:
+    """Whether a column that stays text could have been meant as numbers or dates, going by a sample."""
+    if counts.leading_zero or counts.filled < MIN_DOUBTED_CELLS:
+        return False
+    numbers = max(counts.fits.get(item.name, 0) for item in NUMBERS)
+    dates = sum(counts.fits.get(item.name, 0) for item in DATES)
+    return max(numbers, dates) >= DOUBTFUL_SHARE * counts.filled
 
 
 def swapped_day(counts: ColumnCounts, chosen: Format) -> Format | None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from planloom.analysis.database import Database, identifier, literal
+from planloom.analysis.database import PARQUET, Database, identifier, literal
 from planloom.analysis.dialect import COLUMNS, listed, unique_names
 from planloom.analysis.wording import count
 from planloom.errors import DataError
@@ -47,7 +47,7 @@ def read_json(path: str, database: Database, source: Path, raw: Path, written: P
         ):  # the types are known now, so no second look for them
             types = ", ".join(f"{literal(name)}: {literal(kind)}" for name, kind in columns)
             reading = f"{options}, records=true, columns={{{types}}}"
-        database.rows(f"COPY (SELECT {kept} FROM read_json({reading})) TO {database.path(raw)} (FORMAT parquet)")
+        database.rows(f"COPY (SELECT {kept} FROM read_json({reading})) TO {database.path(raw)} ({PARQUET})")
     except DataError as error:
         if str(error).startswith(f"`{path}`"):
             raise
@@ -101,7 +101,7 @@ def _write(path: str, database: Database, raw: Path, written: Path, columns: Seq
     values = ", ".join(
         f"{_finite_sql(cell, kind)} AS {identifier(name)}" for name, (_, cell, kind) in zip(names, flat, strict=True)
     )
-    database.rows(f"COPY (SELECT {values} FROM {source}) TO {database.path(written)} (FORMAT parquet)")
+    database.rows(f"COPY (SELECT {values} FROM {source}) TO {database.path(written)} ({PARQUET})")
     return [*decisions, *sentences]
 
 

@@ -15,18 +15,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from planloom.analysis.cells import CellReport, decide_formats
-from planloom.analysis.database import Database, count_where, identifier, literal, open_database
+from planloom.analysis.clean import read_clean
+from planloom.analysis.database import PARQUET, Database, count_where, identifier, literal, open_database
 from planloom.analysis.decisions import cell_decisions
 from planloom.analysis.dialect import COLUMNS, NO_SEPARATOR, SAMPLE_CHARACTERS, Dialect, listed, read_dialect
+from planloom.analysis.doubts import explain_doubts
 from planloom.analysis.formats import PADDING
 from planloom.analysis.json_lines import read_json
 from planloom.analysis.source import Source, inspect_source
 from planloom.analysis.tables import Column, Table, keep_table, kind_of, new_table_file
+from planloom.analysis.totals import total_row
 from planloom.analysis.wording import count
 from planloom.errors import DataError
 
 SAMPLE_LIMIT = 16 * 1024 * 1024
 """Characters read to find the dialect of a file whose lines are very long."""
+ROWS_NAMED = 5
+"""Rows with too few or too many cells that one sentence names."""
 
 Report = Callable[[str], None]
 
@@ -59,6 +64,7 @@ def load_table(path: str, folder: Path, options: ReadOptions, report: Report) ->
             else:
                 decisions = _read_text(path, database, source, folder, options, written, report)
             columns, rows = described(database, written)
+            decisions += total_row(database, written, columns, rows)
         artifact = keep_table(written)
     finally:
         written.unlink(missing_ok=True)
@@ -107,14 +113,19 @@ def _read_text(
     except DataError as error:
         raise DataError(f"`{path}` cannot be read as a table: {error}") from error
     decisions = list(dialect.decisions[1 if source.separator else 0 :])  # a separator of our own says nothing
+    report("reading the rows")
+    quoted_lines = source.quotes > 0 and _has_line_breaks_in_quotes(source.path)
+    clean = None if quoted_lines else read_clean(database, source, dialect, sample, written)
+    if clean is not None:
+        return [*decisions, *cell_decisions(clean)]
     raw = new_table_file(folder)
     try:
         report("cutting lines into cells")
-        decisions += _cut_cells(path, database, source, dialect, raw)
+        decisions += _cut_cells(path, database, source, dialect, raw, quoted_lines=quoted_lines)
         report("deciding the type of each column")
         ragged, kept_rows = _ragged_rows(database, raw, dialect)
         decisions += ragged
-        cells = decide_formats(database, kept_rows, dialect.names)
+        cells = explain_doubts(database, kept_rows, decide_formats(database, kept_rows, dialect.names))
         kept = [cell for cell in cells if not (cell.position in dialect.empty_names and cell.is_empty)]
         if not kept:
             raise DataError(f"`{path}` has a header line of {count(len(cells), 'empty name')} and no value")
@@ -141,9 +152,10 @@ def _sample(path: Path) -> tuple[str, bool]:
         return text, not file.read(1)
 
 
-def _cut_cells(path: str, database: Database, source: Source, dialect: Dialect, raw: Path) -> list[str]:
+def _cut_cells(
+    path: str, database: Database, source: Source, dialect: Dialect, raw: Path, *, quoted_lines: bool
+) -> list[str]:
     """Write every cell as text, one more column than there are names, so that rows that are too long show."""
-    quoted_lines = source.quotes > 0 and _has_line_breaks_in_quotes(source.path)
     if source.quotes % 2:
         _refuse_open_quote(path, source.path, dialect.separator)
     columns = ", ".join(f"'c{position}': 'VARCHAR'" for position in range(len(dialect.names) + 1))
@@ -153,7 +165,7 @@ def _cut_cells(path: str, database: Database, source: Source, dialect: Dialect, 
             f"COPY (SELECT * FROM read_csv({database.path(source.path)}, auto_detect=false, header=false, "
             f"delim={literal(dialect.separator)}, quote='\"', escape='\"', columns={{{columns}}}, "
             f"null_padding=true, nullstr={literal(PADDING)}, strict_mode={str(strict).lower()}, "
-            f"parallel={str(not quoted_lines).lower()})) TO {database.path(raw)} (FORMAT parquet, COMPRESSION lz4_raw)"
+            f"parallel={str(not quoted_lines).lower()})) TO {database.path(raw)} ({PARQUET})"
         )
 
     try:
@@ -208,25 +220,38 @@ def _ragged_rows(database: Database, raw: Path, dialect: Dialect) -> tuple[list[
     rows = f"(SELECT * FROM {numbered} WHERE file_row_number >= {dialect.records_before_data})"
     last, beyond = f"c{width - 1}", f"c{width}"
     too_long = f"{beyond} <> ''"
-    short, long, first_long = database.row(
-        f"SELECT {count_where(f'{last} IS NULL')}, {count_where(too_long)}, "
-        f"min(file_row_number) FILTER (WHERE {too_long}) FROM {rows}"
+    too_short = f"{last} IS NULL"
+    short, long, first_short, first_long = database.row(
+        f"SELECT {count_where(too_short)}, {count_where(too_long)}, "
+        f"min(file_row_number, {ROWS_NAMED}) FILTER (WHERE {too_short}), "
+        f"min(file_row_number, {ROWS_NAMED}) FILTER (WHERE {too_long}) FROM {rows}"
     )
     sentences: list[str] = []
     if short and width > 1:
-        sentences.append(f"{count(short, 'row')} with too few cells: the missing ones at the end are empty.")
+        sentences.append(
+            f"{count(short, 'row')} with too few cells: the missing ones at the end are empty; "
+            f"{_first_rows(first_short, short, dialect)}."
+        )
     if long and dialect.separator != NO_SEPARATOR:
-        first = first_long - dialect.records_before_data + 1
         sentences.append(
             f"{count(long, 'row')} with more than {width} cells left out, as it is not clear which cell belongs to "
-            f"which column; the first was row {first:,} below the header."
+            f"which column; {_first_rows(first_long, long, dialect)}."
         )
     return sentences, f"(SELECT * FROM {rows} WHERE coalesce({beyond}, '') = '')"
 
 
+def _first_rows(places: Sequence[int], total: int, dialect: Dialect) -> str:
+    """Which rows they were, or the first few of them."""
+    *others, last = [f"{place - dialect.records_before_data + 1:,}" for place in places]
+    if not others:
+        return f"the first was row {last} below the header"
+    which = "they were" if total == len(places) else "the first were"
+    return f"{which} rows {', '.join(others)} and {last} below the header"
+
+
 def _write_typed(database: Database, written: Path, rows: str, cells: Sequence[CellReport]) -> None:
     values = ", ".join(f"{cell.value_sql} AS {identifier(cell.name)}" for cell in cells)
-    database.rows(f"COPY (SELECT {values} FROM {rows}) TO {database.path(written)} (FORMAT parquet)")
+    database.rows(f"COPY (SELECT {values} FROM {rows}) TO {database.path(written)} ({PARQUET})")
 
 
 def _copy_parquet(path: str, database: Database, source: Source, written: Path) -> list[str]:
@@ -257,5 +282,5 @@ def _copy_parquet(path: str, database: Database, source: Source, written: Path) 
         else identifier(name)
         for name, _ in columns
     )
-    database.rows(f"COPY (SELECT {values} FROM {table}) TO {database.path(written)} (FORMAT parquet)")
+    database.rows(f"COPY (SELECT {values} FROM {table}) TO {database.path(written)} ({PARQUET})")
     return sentences

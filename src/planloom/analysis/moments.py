@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from planloom.analysis.columns import number_sql
 from planloom.analysis.database import Database, batches
-from planloom.analysis.statistics import number_sql
 from planloom.analysis.values import finite
 
 ROUNDING: Final = 1e-30

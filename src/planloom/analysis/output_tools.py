@@ -49,7 +49,7 @@ class ReportFile(TypedDict):
 
 
 @tool(read_only=True, calls_model=False, retries=0, timeout_s=TIMEOUT_S)
-def draw_chart(
+def draw_chart(  # noqa: D417 (a planner pays for every word; names and types say the rest)
     data: Table,
     kind: ChartKind,
     context: ToolContext,
@@ -60,21 +60,15 @@ def draw_chart(
     columns: list[str] | None = None,
     title: str | None = None,
 ) -> Chart:
-    """Draw a chart of a table. `alt` says in words with figures what it shows.
+    """Draw a chart. `alt` says in words with figures what it shows.
 
     histogram: x. box: y per group x, or x alone. scatter: x, y. line: y along x (date or number). bar: y per value of
     x, without y its rows. heat-map: y and x crossed; without both, correlations of `columns` (default all numeric).
 
     Args:
-        data: A table.
-        context: Filled in by the engine.
-        kind: The kind of chart.
-        x: Column.
-        y: Column of numbers; of groups in a heat-map.
-        color: Column that splits scatter, line and bar; in a heat-map the column that is measured.
-        measure: Of y in bar and line, of color in heat-map; default mean.
-        columns: Numeric columns for correlations.
-        title: Default says what is drawn.
+        y: Of numbers; of groups in a heat-map.
+        color: Splits scatter, line, bar; in a heat-map what is measured.
+        measure: Of y in bar and line, of color in heat-map.
     """
     asked = ChartAsked(kind, x, y, color, measure, tuple(columns or ()), title)
     figures = chart_figures(data, context.workdir, asked)
@@ -97,12 +91,9 @@ def choose_charts(
     correlations: dict[str, Any] | None = None,
     limit: Annotated[int, Field(ge=0, le=MAX_CHARTS)] = USUAL_CHARTS,
 ) -> ChosenCharts:
-    """Choose the charts worth drawing of a table: `charts` is for a for_each step over draw_chart.
+    """Choose charts worth drawing, from the outputs of compute_stats and correlate.
 
-    Args:
-        stats: The output of compute_stats.
-        correlations: The output of correlate; adds a scatter plot of the strongest pair.
-        limit: At most so many.
+    `charts` is for a for_each step over draw_chart.
     """
     if not {"rows", "columns", "numeric"} <= stats.keys():
         raise DataError(
@@ -113,13 +104,7 @@ def choose_charts(
 
 @tool(read_only=True, calls_model=False, retries=0)
 def report(title: str, sections: list[ReportPart], context: ToolContext) -> ReportFile:
-    """Write one self-contained HTML file of sections, in the order given; findings belong first.
-
-    Args:
-        title: Of the page.
-        sections: Each with a heading and content: text, a chart, or any output of a tool.
-        context: Filled in by the engine.
-    """
+    """Write one self-contained HTML file of sections, findings first; content: text, a chart, any tool's output."""
     artifact, size = write_report(title, sections, context.workdir)
     return {
         "artifact": artifact,

@@ -64,13 +64,17 @@ def plan_for(
     """A playbook with its inputs bound, one branch per file; it runs again as it stands.
 
     `overrides` are further arguments of `load_data`. Of many files fewer charts are drawn each. Raises `UsageError`
-    for no file or too many.
+    for no file or too many, and for a value that the playbook does not take.
     """
     if not paths:
         raise UsageError('there is no file to analyse\nhint: analyse("sales.csv")')
     if len(paths) > MAXIMUM_FILES:
         raise UsageError(f"{len(paths)} files are too many for one analysis; at most {MAXIMUM_FILES} are read")
-    plan = load_playbook(playbook)
+    book = built_in_playbook(playbook)
+    known = {given.name for given in book.inputs}
+    values = {"path": paths[0], "threshold": threshold, "charts": charts}
+    book.bind({name: value for name, value in values.items() if name in known})
+    plan = book.plan
     names = ", ".join(paths[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
     goal = f"{plan.goal}: {names}"
     inputs = {**plan.inputs, "threshold": threshold}

@@ -10,14 +10,14 @@ import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Unpack
+from typing import TYPE_CHECKING, Any, Final, Unpack, cast
 
 from planloom.agent.agent import Agent
 from planloom.agent.settings import GoalOptions
 from planloom.analysis.database import identifier, open_database
 from planloom.analysis.keepsakes import with_drawings, with_figures
 from planloom.analysis.tables import table_path
-from planloom.analysis.tools import OnlyFiles, toolbox
+from planloom.analysis.tools import DataFiles, toolbox
 from planloom.errors import DataError, UsageError
 from planloom.models import Model, default_models, resolve_model
 from planloom.models.providers import PROVIDERS
@@ -35,6 +35,8 @@ MAX_TABLES: Final = 20
 SAMPLE_ROWS: Final = 5
 SAMPLE_COLUMNS: Final = 30
 MAX_CELL_CHARS: Final = 60
+MAX_CATEGORIES: Final = 20
+"""Different values up to which the commonest ones of a text column are shown, where values may be."""
 USUAL_QUESTION: Final = "Load the data, compute its statistics, find its anomalies, and sum up what is worth knowing."
 """What a model is asked when it is named without a question."""
 
@@ -62,7 +64,8 @@ async def ask_about(
 ) -> Analysis:
     """Answer a question about files that have been analysed; return the analysis with the run that answers it.
 
-    With `allow_rows` the planner sees the first rows of each file; that takes the `workdir` of the analysis' run.
+    With `allow_rows` the planner sees the first rows of each file and the commonest values of text columns; that takes
+    the `workdir` of the analysis' run.
 
     Models, budget and `journal` are as for `Agent`, options as for `Agent.run`; `inputs` are the files, `path` or
     `path_1`, `path_2` ….
@@ -79,7 +82,7 @@ async def ask_about(
         journal,
         instructions=_HEAD + profile_of(analysis, folder if allow_rows else None),
         max_concurrency=max_concurrency,
-        deps=OnlyFiles(map(str, files.values())),  # a column name may try to talk the planner into more
+        deps=DataFiles(frozenset(map(str, files.values()))),  # a column name may try to talk the planner into more
     )
     options["inputs"] = files
     result = await agent.run(question, **options)
@@ -117,7 +120,8 @@ def worker_of(model: Any) -> Any:
 def profile_of(analysis: Analysis, rows_in: Path | None = None) -> str:
     """Return what a planner is told of the files: columns, types, a few figures; a line of JSON per column.
 
-    With `rows_in`, the folder of the analysis' run, also the first rows of each file.
+    With `rows_in`, the folder of the analysis' run, also what stands in cells: the first rows of each file, and the
+    commonest values of text columns with few different ones.
     """
     lines: list[str] = []
     room = MAX_PROFILE_CHARS
@@ -136,14 +140,15 @@ def _lines(analysis: Analysis, rows_in: Path | None) -> Iterator[str]:
         name = f"path_{number}" if many else "path"
         rows = None if table.stats is None else table.stats["rows"]
         yield _as_data({"file": table.name, "input": f"{{{{inputs.{name}}}}}", "rows": rows})
-        yield from _columns(table)
+        yield from _columns(table, with_values=rows_in is not None)
         if rows_in is not None:
             yield from _rows(table, rows_in)
     if len(analysis.tables) > MAX_TABLES:
         yield f"… and {len(analysis.tables) - MAX_TABLES} more files, as inputs with the next numbers"
 
 
-def _columns(table: TableAnalysis) -> Iterator[str]:
+def _columns(table: TableAnalysis, *, with_values: bool) -> Iterator[str]:
+    """A line per column; what stands in its cells, such as its categories, only `with_values`."""
     if table.stats is None:
         return
     columns = table.stats["columns"]
@@ -153,9 +158,21 @@ def _columns(table: TableAnalysis) -> Iterator[str]:
         figures = table.stats["numeric"].get(name)
         if figures is not None:
             shown |= {key: figures[key] for key in ("min", "mean", "max")}
+        codes = [] if table.anomalies is None else table.anomalies.get("sentinels", [])
+        if suspected := [code["value"] for code in codes if code["column"] == name]:
+            shown["may stand for missing"] = suspected
+        if with_values and column["type"] == "text" and 0 < column["distinct"] <= MAX_CATEGORIES:
+            shown |= _common_values(table, name)
         yield _as_data(shown)
     if len(columns) > MAX_COLUMNS:
         yield f"… and {len(columns) - MAX_COLUMNS} more columns"
+
+
+def _common_values(table: TableAnalysis, name: str) -> dict[str, Any]:
+    """The commonest values of a column of categories, as the profile has counted them."""
+    columns = cast("dict[str, dict[str, Any]]", (table.profile or {}).get("columns") or {})
+    top = cast("list[dict[str, Any]]", columns.get(name, {}).get("top") or [])
+    return {"common": [str(value["value"])[:MAX_CELL_CHARS] for value in top]} if top else {}
 
 
 def _rows(table: TableAnalysis, folder: Path) -> Iterator[str]:

@@ -292,9 +292,16 @@ def _table(heading: str, rows: Sequence[Any] | Mapping[str, Any]) -> Iterator[Bl
         flat = dict(_flattened(row, "", 0))
         shown.append((key, flat))
         head |= dict.fromkeys(flat)
-    names = list(head)[:MAX_COLUMNS]
+    order = [key for key, _ in shown if key in head] if keyed and len(head) <= len(shown) else []
+    is_square = (
+        len(order) == len(head) > 1
+    )  # a matrix by name: both sides in one order, and a name meets itself in a gap
+    names = (order if is_square else list(head))[:MAX_COLUMNS]
     first = ("",) if keyed else ()
-    made = [[cell_of(flat[name]) if name in flat else Cell("") for name in names] for _, flat in shown]
+    made = [
+        [cell_of(flat[name]) if name in flat else Cell("–" if is_square and name == key else "") for name in names]
+        for key, flat in shown
+    ]
     numeric = {place for row in made for place, cell in enumerate(row) if cell.is_number}
     cells = tuple(
         (

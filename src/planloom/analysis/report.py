@@ -7,20 +7,20 @@ data (names, values, errors) is escaped by the template; only the drawings and t
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from planloom.analysis.analyst import Analysis, TableAnalysis, analysis_of
 from planloom.analysis.anomalies import Anomalies, Extreme
 from planloom.analysis.charts import box_plot, share_bar
-from planloom.analysis.charts_choice import MIN_STRENGTH, telling_columns
 from planloom.analysis.rendering import Block, blocks_of, chart_block, compact, methods_in
 from planloom.analysis.report_answer import Paragraph, paragraphs_of
 from planloom.analysis.report_parts import environment
+from planloom.analysis.report_remarks import remarks_on
 from planloom.analysis.statistics import ColumnStats, Methods, Stats
 from planloom.analysis.tracing import Figure, untraced
-from planloom.analysis.wording import count, number, quoted, share
+from planloom.analysis.wording import count, number, share
 from planloom.drawing import plan_svg, timeline_svg
 from planloom.drawing.words import clean
 from planloom.plan.issues import split_hint
@@ -30,10 +30,9 @@ COLUMNS_SHOWN: Final = 300
 """Rows of one table in the page; the rest is counted, and is in the JSON of the run."""
 VALUE_CHARACTERS: Final = 60
 TITLE_CHARACTERS: Final = 200
-REMARKS_SHOWN: Final = 6
-"""Findings of the profile that stand at the top; all are below."""
-PAIRS_TOLD: Final = 3
 STEPS_SHOWN: Final = 1_000
+GIVEN_SHOWN: Final = 200
+"""Inputs of a run, and numbers of its answer that were given, that the page names."""
 ARGUMENT_CHARACTERS: Final = 600
 METHOD_CHARACTERS: Final = 1_200
 TOLD_TOOLS: Final = frozenset(
@@ -120,6 +119,10 @@ class Page:
     question: str | None
     answer: tuple[Paragraph, ...]
     untraced: tuple[Figure, ...]
+    given: tuple[str, ...]
+    """Numbers of the answer that the question, an input or an argument says, each once."""
+    inputs: tuple[tuple[str, str], ...]
+    """What the run was given, by name."""
     drawn: tuple[Block, ...]
     """Charts of the answer to the question."""
     sections: tuple[Section, ...]
@@ -170,12 +173,28 @@ def page_of(analysis: Analysis, *, title: str | None = None) -> Page:
         question=analysis.question,
         answer=() if analysis.question is None else paragraphs_of(result.to_dict()["answer"], analysis.figures),
         untraced=tuple(untraced(list(analysis.figures))),
+        given=_given(analysis.figures),
+        inputs=_inputs(result.plan.inputs),
         drawn=tuple(drawn),
         sections=tuple(section_of(table, analysis.drawings) for table in analysis.tables),
         results=tuple(results),
         origins=tuple(_origins(result)),
         plan_json=json.dumps(result.plan.to_dict(), indent=2, ensure_ascii=False),
     )
+
+
+def _given(figures: Sequence[Figure]) -> tuple[str, ...]:
+    said = dict.fromkeys(clean(figure.text.strip(), VALUE_CHARACTERS) for figure in figures if figure.status == "given")
+    return tuple(said)[:GIVEN_SHOWN]
+
+
+def _inputs(inputs: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    given = [
+        (clean(name, VALUE_CHARACTERS), clean(compact(value), ARGUMENT_CHARACTERS))
+        for name, value in list(inputs.items())[:GIVEN_SHOWN]
+        if value is not None
+    ]
+    return tuple(given)
 
 
 def _origins(result: RunResult) -> list[Origin]:
@@ -224,32 +243,10 @@ def section_of(table: TableAnalysis, drawings: Mapping[str, str] | None = None) 
         hidden_columns=max(0, len(columns) - COLUMNS_SHOWN),
         methods=None if stats is None else stats["methods"],
         decisions=() if table.table is None else tuple(table.table["decisions"]),
-        remarks=tuple(_remarks(table)),
+        remarks=tuple(remarks_on(table)),
         charts=tuple(chart_block(chart, known.get) for chart in table.charts),
         steps={part: f"{part}{table.suffix}" for part in ("load", "stats", "anomalies", "profile", "correlations")},
     )
-
-
-def _remarks(table: TableAnalysis) -> list[str]:
-    """What the profile and the correlations found, the strongest pairs of columns first."""
-    remarks: list[str] = []
-    told = set(telling_columns(table.stats)) if table.stats is not None else set[str]()
-    pairs = cast("list[dict[str, Any]]", (table.correlations or {}).get("pairs") or [])
-    for pair in pairs:
-        r, p = pair.get("r"), pair.get("p_value")
-        if r is None or abs(r) < MIN_STRENGTH or len(remarks) == PAIRS_TOLD:
-            break
-        if {pair["a"], pair["b"]} <= told:
-            way = "rise together" if r > 0 else "go opposite ways"
-            chance = "" if p is None else f", p {'< 0.001' if p < 0.001 else f'= {number(p)}'}"
-            remarks.append(
-                f"{quoted(pair['a'])} and {quoted(pair['b'])} {way} (Pearson's r = {r:.2f}{chance}, n = {pair['n']:,})."
-            )
-    findings = cast("list[str]", (table.profile or {}).get("findings") or [])
-    found = [f"{text.rstrip('.')}." for text in findings]
-    more = len(found) - REMARKS_SHOWN
-    rest = [f"… and {count(more, 'more finding')} of the profile."] if more > 0 else []
-    return remarks + found[:REMARKS_SHOWN] + rest
 
 
 def _tiles(stats: Stats, anomalies: Anomalies | None) -> tuple[Tile, ...]:

@@ -66,6 +66,12 @@ def _lines(page: Page) -> Iterator[str]:
                 yield from _block(block, 4)
     yield "## How each number was made\n"
     yield f"{page.run['how']} Run {_code(page.run['id'])} took {page.run['duration']}.\n"
+    if page.inputs:
+        listed = ", ".join(f"{_code(name)} = {escaped(value)}" for name, value in page.inputs)
+        yield f"Given as inputs: {listed}.\n"
+    if page.given:
+        listed, are = ", ".join(map(escaped, page.given)), "are" if len(page.given) > 1 else "is"
+        yield f"Of the answer's numbers {listed} {are} given by the question, an input or an argument.\n"
     rows = [(o.step, o.description, f"{o.tool} {o.args}", o.method, o.status, o.took) for o in page.origins]
     yield from _table(("Step", "What for", "Tool and arguments", "Method", "State", "Took"), rows)
     yield "### The plan as JSON, to run again\n"
@@ -92,6 +98,8 @@ def _piece(piece: Piece) -> str:
         text = f"{text} "
     if piece.status == "traced":
         return f"**{text.strip()}** ({_code(piece.step or '')})"
+    if piece.status == "given":
+        return f"**{text.strip()}** (given)"
     return f"**{text.strip()}** (no step gave this number)" if piece.status == "untraced" else text
 
 

@@ -32,6 +32,7 @@ from planloom.analysis.database import open_database
 from planloom.analysis.limited_process import ask_process, never
 from planloom.analysis.loading import described
 from planloom.analysis.tables import Table, keep_table, table_path
+from planloom.analysis.wording import count, quoted
 from planloom.errors import DataError, MissingExtraError
 
 MEMORY_LIMIT: Final = "800MB"
@@ -49,6 +50,8 @@ MAX_VALUE_CHARACTERS: Final = 1_000_000
 MAX_DEPTH: Final = 200
 """Brackets within brackets; deeper text is refused before a parser sees it."""
 ANSWER_CHARACTERS: Final = 2_000
+MAX_CHANGES: Final = 20
+"""Columns of which it is said that values were kept otherwise than they came."""
 
 _NAME = re.compile(r"[A-Za-z_]\w{0,62}", re.ASCII)
 _PROGRAM: Final = Path(__file__).with_name("sandbox_process.py")
@@ -106,7 +109,30 @@ def run_select(
         artifact = keep_table(kept.replace(folder / f"{scratch.name}.tmp"))
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    return {"artifact": artifact, "name": name, "columns": columns, "rows": rows, "decisions": list(decisions)}
+    return {
+        "artifact": artifact,
+        "name": name,
+        "columns": columns,
+        "rows": rows,
+        "decisions": [*decisions, *_changes(answer)],
+    }
+
+
+def _changes(answer: Mapping[str, Any]) -> list[str]:
+    """What was kept otherwise than the query gave it, a sentence per column."""
+    emptied: Mapping[str, int] = answer["emptied"]
+    said = [
+        f"{quoted(name)}: {count(number, 'value')} that {'is' if number == 1 else 'are'} not finite (NaN or infinite) "
+        "became missing."
+        for name, number in emptied.items()
+    ]
+    said += [
+        f"{quoted(name)} holds whole numbers of more than 38 digits, so it is kept as floating-point numbers, which "
+        "have about 16."
+        for name in answer["rounded"]
+    ]
+    hidden = len(said) - MAX_CHANGES
+    return [*said[:MAX_CHANGES], *([f"… and {count(hidden, 'more column')} changed so."] if hidden > 0 else [])]
 
 
 def _check_text(written: Mapping[str, str]) -> None:
@@ -187,6 +213,9 @@ def _refusal(answer: Mapping[str, Any], argument: str, tables: Mapping[str, Tabl
 
 
 def _sql_hint(message: str, tables: Mapping[str, Table]) -> str:
+    if re.search(r"Table with name .* does not exist", message):
+        named = ", ".join(f"`{name}`" for name in tables) or "none"
+        return f"tables here: {named}; what WITH names is there only in the SELECT that it begins"
     if "not found in FROM clause" in message or "Referenced table" in message:
         shown = [f'"{column["name"]}"' for table in tables.values() for column in table["columns"]][:20]
         return f"texts stand in single quotes, names with blanks in double quotes; columns: {', '.join(shown)}"

@@ -40,6 +40,9 @@ FORBIDDEN_FUNCTIONS = {
 }  # fmt: skip
 FORBIDDEN_PREFIXES = ("pg_", "duckdb_", "pragma_", "read_", "write_", "__internal", "enable_", "disable_", "inet_")
 RESERVED_NAMES = re.compile(r"(duckdb|pg|sqlite|pragma|information_schema)(_|$)|(tables|columns|views|schemata)$")
+FINITE_KINDS = {"FLOAT", "DOUBLE", "DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE"}
+"""Types that have values without an end, and numbers that are none."""
+SYSTEM_NAME = re.compile(r'"(pg|duckdb|sqlite|pragma|information_schema)(_|\.|")')
 PLAIN_NAME = re.compile(r"[\w $-]{1,200}")
 
 ENDING = re.compile(r";\s*(--[^\n]*\s*|/\*[^*]*\*/\s*)*$")
@@ -163,7 +166,9 @@ def check_part(part: dict[str, Any], known: set[str], tables: set[str]) -> None:
 def check_table(part: dict[str, Any], known: set[str], tables: set[str]) -> None:
     """Raise `RefusedError` unless the table is registered, or named by WITH."""
     name = ".".join(str(part[key]) for key in ("catalog_name", "schema_name", "table_name") if part.get(key))
-    if part.get("at_clause") or name.lower() not in known:
+    if part.get("at_clause"):
+        raise RefusedError(f"a table has one version here, so AT does not run\nhint: write `{name}` without AT (…)")
+    if name.lower() not in known:
         hint = f"the tables are {listed(tables)}" if tables else "give the step a table, as `data` or in `tables`"
         raise RefusedError(f"there is no table `{name}` here\nhint: {hint}")
 
@@ -265,34 +270,66 @@ def write(connection: Any, select: str, tables: set[str], values: dict[str, Any]
         raise RefusedError(f"the result has {len(columns):,} columns; at most {MAX_COLUMNS:,} are possible")
     source = f"(\n{select}\n) AS result"
     huge = [name for name, kind in columns if kind in ("HUGEINT", "UHUGEINT")]
-    small: set[str] = set()
+    widths: dict[str, str] = {}
     if huge:
         # sums of whole numbers have 128 bits, which Parquet has not; they are looked at before they are narrowed
         connection.execute(f"CREATE TEMP TABLE kept_result AS {inner}", given)
         given = {}
         source = "kept_result"
-        fits = ", ".join(f"bool_and(TRY_CAST({q} AS BIGINT) IS NOT NULL OR {q} IS NULL)" for q in map(identifier, huge))
-        small = {
-            name
-            for name, fit in zip(huge, connection.execute(f"SELECT {fits} FROM {source}").fetchone(), strict=True)
-            if fit is not False
-        }
-    cells = ", ".join(f"{kept_sql(name, kind, name in small)} AS {identifier(name)}" for name, kind in columns)
+        widths = dict(zip(huge, widths_of(connection, source, huge), strict=True))
+    cells = ", ".join(f"{kept_sql(name, kind, widths.get(name))} AS {identifier(name)}" for name, kind in columns)
     copy = f"COPY (SELECT {cells} FROM {source}) TO {literal(output)} (FORMAT parquet)"
     statements = connection.extract_statements(copy)
     if len(statements) != 1 or not str(statements[0].type).endswith("COPY"):
         raise RefusedError("it is not one SELECT")
     connection.execute(copy, given)
-    return {"problem": None}
+    emptied = emptied_cells(connection, source, columns, output, given)
+    return {"problem": None, "emptied": emptied, "rounded": [name for name in huge if widths[name] == "DOUBLE"]}
 
 
-def kept_sql(name: str, kind: str, is_small: bool) -> str:
-    """A column of the result as it is kept: finite numbers, and types that Parquet holds without loss."""
+def widths_of(connection: Any, source: str, names: list[str]) -> list[str]:
+    """The narrowest type that holds each column of 128-bit whole numbers; more than 38 digits are rounded."""
+    kinds = ("BIGINT", "DECIMAL(38,0)")
+    fits = ", ".join(
+        f"coalesce(bool_and(TRY_CAST({name} AS {kind}) IS NOT NULL OR {name} IS NULL), true)"
+        for name in map(identifier, names)
+        for kind in kinds
+    )
+    found = connection.execute(f"SELECT {fits} FROM {source}").fetchone()
+    pairs = zip(found[::2], found[1::2], strict=True)
+    return [kinds[0] if is_small else kinds[1] if is_exact else "DOUBLE" for is_small, is_exact in pairs]
+
+
+def emptied_cells(
+    connection: Any, source: str, columns: list[tuple[str, str]], output: str, given: dict[str, Any]
+) -> dict[str, int]:
+    """How many cells of each column were no finite number or date, and are missing in what was kept.
+
+    Counted only where the result has missing cells at all, since the query runs again for it.
+    """
+    names = [name for name, kind in columns if kind in FINITE_KINDS]
+    if not names:
+        return {}
+    counts = ", ".join(f"count(*) - count({identifier(name)})" for name in names)
+    kept = connection.execute(f"SELECT {counts} FROM read_parquet({literal(output)})").fetchone()
+    names = [name for name, missing in zip(names, kept, strict=True) if missing]
+    if not names:
+        return {}
+    counts = ", ".join(f"count(*) FILTER (WHERE NOT isfinite({identifier(name)}))" for name in names)
+    found = connection.execute(f"SELECT {counts} FROM {source}", given).fetchone()
+    return {name: count for name, count in zip(names, found, strict=True) if count}
+
+
+def kept_sql(name: str, kind: str, width: str | None) -> str:
+    """A column of the result as it is kept: finite numbers, and types that Parquet holds without loss.
+
+    `width` is what holds the whole numbers of a column of 128 bits.
+    """
     cell = identifier(name)
     if kind in ("FLOAT", "DOUBLE"):
         return f"CASE WHEN isfinite({cell}) THEN {cell} END"
-    if kind in ("HUGEINT", "UHUGEINT"):
-        return f"{cell}::BIGINT" if is_small else f"TRY_CAST({cell} AS DECIMAL(38,0))"
+    if width is not None:
+        return f"{cell}::{width}"
     if kind in ("DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE"):
         return f"CASE WHEN isfinite({cell}) THEN {cell}{'::TIMESTAMP' if kind.endswith('ZONE') else ''} END"
     if kind.startswith("ENUM") or kind in ("INTERVAL", "UUID", "BIT", "JSON", '"NULL"', "NULL", "BIGNUM", "VARIANT"):
@@ -315,7 +352,8 @@ def literal(text: str) -> str:
 def reason(error: BaseException) -> str:
     """What DuckDB said and what it suggests, without its picture of the query."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    kept = [lines[0], *(line for line in lines[1:] if line.startswith(("Candidate", "Did you mean")))]
+    more = (line for line in lines[1:] if line.startswith(("Candidate", "Did you mean")))
+    kept = [lines[0], *(line for line in more if SYSTEM_NAME.search(line) is None)]
     return " ".join(kept)[:PROBLEM_CHARACTERS]
 
 

@@ -19,8 +19,8 @@ from planloom.analysis.columns import (
     one_column,
     several_columns,
 )
-from planloom.analysis.database import identifier, literal, open_database
-from planloom.analysis.statistics import number_sql
+from planloom.analysis.database import Database, identifier, literal, open_database
+from planloom.analysis.statistics import VALUES_PER_QUERY, number_sql
 from planloom.analysis.tables import Kind, Table, table_path
 from planloom.analysis.wording import count, quoted
 from planloom.analysis.writing import write_table
@@ -78,7 +78,10 @@ def resample_table(
                 f"{quoted(when)} spans {periods:,} periods of one {every}, more than {MAX_PERIODS:,}\n"
                 "hint: take longer periods, or check for a wrong date with profile_table"
             )
-        query = _resampled(source, stamp, when, keys, names, every, measure)
+        if measure == "median" and timed * len(names) > VALUES_PER_QUERY:
+            query = _one_by_one(database, source, stamp, when, keys, names, every, measure)
+        else:
+            query = _resampled(source, stamp, when, keys, names, every, measure)
         if not keys:
             every_period = (
                 f"SELECT unnest(range({_stamp(first)}, {_stamp(last)} + INTERVAL '1 microsecond', {step})) AS p"
@@ -132,6 +135,29 @@ def _resampled(
         f"SELECT {by}, {values} FROM (SELECT {', '.join(held)} FROM {source} "
         f"WHERE {identifier(when)} IS NOT NULL) GROUP BY {by}"
     )
+
+
+def _one_by_one(
+    database: Database,
+    source: str,
+    stamp: str,
+    when: str,
+    keys: Sequence[str],
+    names: Sequence[str],
+    every: Every,
+    measure: PeriodMeasure,
+) -> str:
+    """As `_resampled`, a column after the other: medians hold their values in memory and cannot spill."""
+    for number, name in enumerate(names):
+        one = _resampled(source, stamp, when, keys, [name], every, measure)
+        database.rows(f"CREATE TEMP TABLE planloom_{number} AS {one}")
+    by = ["p", *(f"g{number}" for number in range(len(keys)))]
+    joined = "planloom_0 AS t0"
+    for number in range(1, len(names)):
+        same = " AND ".join(f"t{number}.{column} IS NOT DISTINCT FROM t0.{column}" for column in by)
+        joined += f" JOIN planloom_{number} AS t{number} ON {same}"
+    values = ", ".join(f"t{number}.v0 AS v{number}" for number in range(len(names)))
+    return f"SELECT {', '.join(f't0.{column}' for column in by)}, {values} FROM {joined}"
 
 
 def _aggregate(measure: PeriodMeasure, cell: str) -> str:

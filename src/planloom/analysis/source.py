@@ -14,12 +14,12 @@ import stat
 import tempfile
 import zipfile
 import zlib
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, cast
 
 from planloom.analysis.excel import OLD_OFFICE, convert_sheet, is_workbook
+from planloom.analysis.formats import BLANKS
 from planloom.analysis.json_lines import START_CHARACTERS, looks_like_json
 from planloom.analysis.unpacking import check_unpacked, unpack_single
 from planloom.errors import DataError
@@ -66,6 +66,10 @@ class Source:
     """`parquet`, `json` or `text`."""
     quotes: int = 0
     """Number of double quotes in the text."""
+    underscores: bool = True
+    """Whether the text may hold one below its first line."""
+    blanks: str = BLANKS
+    """Of the characters that count as blank, those that a cell may hold."""
     decisions: tuple[str, ...] = ()
     copied: bool = False
     separator: str | None = None
@@ -180,9 +184,10 @@ def _as_text(path: str, found: Path, folder: Path, *, packed: bool, encoding: st
         copied = packed or mark_bytes > 0 or name != "utf-8"
         target = _new_file(folder) if copied else found
         try:
-            quotes = _decode(
-                path, found, packed=packed, encoding=name, skip=mark_bytes, copy_to=target if copied else None
-            )
+            if copied:
+                read = _decode(path, found, target, packed=packed, encoding=name, skip=mark_bytes)
+            else:
+                read = _check_utf8(path, found)
         except UnicodeDecodeError as error:
             if copied:
                 target.unlink(missing_ok=True)
@@ -200,7 +205,8 @@ def _as_text(path: str, found: Path, folder: Path, *, packed: bool, encoding: st
             why = f"{why}; the mark was removed"
         with target.open(encoding="utf-8", newline="") as file:
             kind = "json" if looks_like_json(file.read(START_CHARACTERS)) else "text"
-        return Source(target, kind, quotes=quotes, decisions=(f"Encoding: {why}.",), copied=copied)
+        quotes, underscores, blanks = read
+        return Source(target, kind, quotes, underscores, blanks, decisions=(f"Encoding: {why}.",), copied=copied)
     raise AssertionError("the last candidate either decodes or raises")
 
 
@@ -221,16 +227,52 @@ def _candidates(asked: str | None, marked: str) -> list[tuple[str, str]]:
     return [("utf-8", "UTF-8"), *guesses]
 
 
-def _decode(path: str, found: Path, *, packed: bool, encoding: str, skip: int, copy_to: Path | None) -> int:
-    """Decode the whole file, write it to `copy_to` as UTF-8, and count its double quotes; refuse NUL characters."""
+def _check_utf8(path: str, found: Path) -> tuple[int, bool, str]:
+    """Count the double quotes of a UTF-8 text, and find out whether it has underscores below its first line and which
+    blanks its cells may hold; refuse NUL characters.
+
+    Bytes are looked through as they are: making text of ASCII would take most of the time.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    quotes = seen = 0
+    underscores = tabs = others = False
+    with found.open("rb") as file:
+        while True:
+            block = file.read(BLOCK_BYTES)
+            if b"\x00" in block:
+                raise DataError(_nul_message(path, _line_of(found, seen + block.index(b"\x00"))))
+            if not block or decoder.getstate()[0] or not block.isascii():
+                others = others or not block.isascii()
+                decoder.decode(block, final=not block)
+            if b'"' in block:
+                quotes += block.count(b'"')
+            start = block.find(b"\n") + 1 if seen == 0 else 0
+            underscores = underscores or block.find(b"_", start) >= 0
+            tabs = tabs or b"\t" in block
+            seen += len(block)
+            if not block:
+                # without quotes, a line break ends a row and is in no cell
+                blanks = " " + "\t" * tabs + "\u00a0" * others + "\r\n" * (quotes > 0)
+                return quotes, underscores, blanks
+
+
+def _line_of(found: Path, place: int) -> int:
+    """The line that the byte at `place` stands in."""
+    lines = 1
+    with found.open("rb") as file:
+        while place > 0 and (block := file.read(min(place, BLOCK_BYTES))):
+            lines += block.count(b"\n")
+            place -= len(block)
+    return lines
+
+
+def _decode(path: str, found: Path, copy_to: Path, *, packed: bool, encoding: str, skip: int) -> tuple[int, bool, str]:
+    """Write the whole file to `copy_to` as UTF-8; count and refuse as `_check_utf8` does."""
     decoder = codecs.getincrementaldecoder(encoding)()
     size = found.stat().st_size
     quotes = lines = seen = 0
-    with ExitStack() as stack:
-        file = stack.enter_context(_opened(found, packed=packed))
-        copy = None
-        if copy_to is not None:
-            copy = stack.enter_context(copy_to.open("w", encoding="utf-8", newline=""))
+    underscores = False
+    with _opened(found, packed=packed) as file, copy_to.open("w", encoding="utf-8", newline="") as copy:
         file.read(skip)
         while True:
             block = file.read(BLOCK_BYTES)
@@ -240,12 +282,13 @@ def _decode(path: str, found: Path, *, packed: bool, encoding: str, skip: int, c
             text = decoder.decode(block, final=not block)
             if "\x00" in text:
                 raise DataError(_nul_message(path, lines + text[: text.index("\x00")].count("\n") + 1))
+            start = text.find("\n") + 1 if lines == 0 else 0
+            underscores = underscores or text.find("_", start) >= 0
             lines += text.count("\n")
             quotes += text.count('"')
-            if copy is not None:
-                copy.write(text)
+            copy.write(text)
             if not block:
-                return quotes
+                return quotes, underscores, BLANKS
 
 
 def _ends_with(found: Path, magic: bytes) -> bool:

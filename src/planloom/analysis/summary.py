@@ -11,6 +11,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from planloom.analysis.anomalies import Anomalies, ColumnAnomalies
+from planloom.analysis.sentinels import FENCE
 from planloom.analysis.statistics import ColumnStats, NumericStats, Stats
 from planloom.analysis.wording import count, number, quoted, share
 
@@ -116,8 +117,9 @@ def _about_anomalies(anomalies: Anomalies) -> str:
     affected = {name: found for name, found in anomalies["columns"].items() if found["count"]}
     if not anomalies["columns"]:
         return "There is no numeric column in which to look for anomalies."
+    behind = _beside_sigma(anomalies)
     if not affected:
-        return f"No value lies more than {threshold} standard deviations from the mean of its column."
+        return f"No value lies more than {threshold} standard deviations from the mean of its column{behind}."
     name, found = max(affected.items(), key=lambda item: _severity(item[1]))
     lie = "lies" if anomalies["total"] == 1 else "lie"
     total = count(anomalies["total"], "value")
@@ -125,7 +127,27 @@ def _about_anomalies(anomalies: Anomalies) -> str:
     first = found["values"][0]
     leading = "it is" if anomalies["total"] == 1 else "the most extreme is"
     extreme = f"{quoted(name)} with {number(first['value'])} in row {first['row']:,}"
-    return f"{total}{where} {lie} more than {threshold} standard deviations from the mean; {leading} {extreme}."
+    return f"{total}{where} {lie} more than {threshold} standard deviations from the mean; {leading} {extreme}{behind}."
+
+
+def _beside_sigma(anomalies: Anomalies) -> str:
+    """What a deviation does not show, as the end of a sentence: values that look like a code for a missing one."""
+    sentinels = anomalies["sentinels"]
+    if sentinels:
+        first = max(sentinels, key=lambda sentinel: sentinel["count"])
+        others = len(sentinels) - 1
+        more = f", as {'does' if others == 1 else 'do'} {count(others, 'other value')}" if others else ""
+        return (
+            f"; {first['value']:.0f} stands {first['count']:,} times in {quoted(first['column'])} "
+            f"and looks like a code for a missing value{more}"
+        )
+    if anomalies["robust_total"] and not anomalies["total"]:
+        lie = "lies" if anomalies["robust_total"] == 1 else "lie"
+        return (
+            f", but {count(anomalies['robust_total'], 'value')} {lie} more than {number(FENCE)} interquartile ranges "
+            "beyond the quartiles"
+        )
+    return ""
 
 
 def _severity(found: ColumnAnomalies) -> float:

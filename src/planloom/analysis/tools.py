@@ -6,6 +6,8 @@ is done in the modules beside this one; here are the signatures and the words th
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Final
 
 from pydantic import Field
@@ -24,8 +26,25 @@ from planloom.tools import Toolbox, ToolContext, tool
 MAX_NAMED: Final = 20
 
 
-class OnlyFiles(frozenset[str]):
-    """As the `deps` of a run: `load_data` reads these files and no other, whatever the plan says."""
+@dataclass(frozen=True, slots=True)
+class DataFiles:
+    """As the `deps` of a run: what `load_data` reads, whatever the plan says.
+
+    `only` are the names of the files that it may read, None for any; `folder` is where a relative name leads from, by
+    default the current one.
+    """
+
+    only: frozenset[str] | None = None
+    folder: Path | None = None
+
+    def find(self, name: str) -> str:
+        """Return where a file is. Raises `DataError` for one that may not be read."""
+        if self.only is not None and name not in self.only:
+            raise DataError(
+                f"`{name}` is none of the files that were given to be analysed\n"
+                f"hint: they are {', '.join(f'`{one}`' for one in sorted(self.only)[:MAX_NAMED])}"
+            )
+        return name if self.folder is None else str(self.folder / name)
 
 
 TIMEOUT_S: Final = 1800.0
@@ -33,7 +52,7 @@ TIMEOUT_S: Final = 1800.0
 
 
 @tool(read_only=True, calls_model=False, retries=0, timeout_s=TIMEOUT_S)
-def load_data(
+def load_data(  # noqa: D417 (a planner pays for every word; names and types say the rest)
     path: str,
     context: ToolContext,
     separator: str | None = None,
@@ -41,38 +60,24 @@ def load_data(
     header: bool | None = None,
     sheet: str | None = None,
 ) -> Table:
-    """Read a CSV, TSV, JSON, Excel or Parquet file (gzip and zip too) as a table that other tools take as `data`.
+    """Read a CSV, TSV, JSON, Excel or Parquet file (gzip, zip too); `path` names one file.
 
-    Separator, encoding, header and types are found out; `decisions` says how. The output is a handle, never the rows:
-    pass it on whole, as `{{load.output}}`.
+    Separator, encoding and header are found out: give them only if what was found was wrong. The output is a handle,
+    never rows: pass it on whole, as `{{load.output}}`.
 
     Args:
-        context: Filled in by the engine.
-        path: One file, never a pattern or an address.
-        separator: One character; only if the one found was wrong.
-        encoding: Such as `cp1252`; likewise.
-        header: Whether the first line names the columns; likewise.
-        sheet: Of a workbook; the first that holds anything if left out.
+        sheet: Of a workbook.
     """
-    if isinstance(context.deps, OnlyFiles) and path not in context.deps:
-        raise DataError(
-            f"`{path}` is none of the files that were given to be analysed\n"
-            f"hint: they are {', '.join(f'`{name}`' for name in sorted(context.deps)[:MAX_NAMED])}"
-        )
+    found = context.deps.find(path) if isinstance(context.deps, DataFiles) else path
     options = ReadOptions(separator, encoding, header, sheet)
-    return load_table(path, context.workdir, options, context.report)
+    return load_table(found, context.workdir, options, context.report)
 
 
 @tool(read_only=True, calls_model=False, retries=0, timeout_s=TIMEOUT_S)
 def compute_stats(data: Table, context: ToolContext) -> Stats:
-    """Describe every column of a table; `numeric` has the figures of numeric ones (std with ddof 1).
-
+    """Describe every column; `numeric` has the figures of numeric ones (std with ddof 1).
 
     `{{stats.output.numeric["price"].mean}}`
-
-    Args:
-        data: A table.
-        context: Filled in by the engine.
     """
     return describe_table(data, context.workdir)
 
@@ -83,27 +88,16 @@ def find_anomalies(
     context: ToolContext,
     threshold: Annotated[float, Field(gt=0, allow_inf_nan=False)] = DEFAULT_THRESHOLD,
 ) -> Anomalies:
-    """Find values that lie far from the mean of their column: |x - mean| > threshold * standard deviation.
+    """Find values far from their column's mean: |x - mean| > threshold * std; suspected codes for missing (-999).
 
-    Up to five values per column, the most extreme first. find_outliers has other methods.
-
-    Args:
-        data: A table.
-        context: Filled in by the engine.
-        threshold: In standard deviations.
+    Up to five values per column. find_outliers has other methods.
     """
     return detect_anomalies(data, context.workdir, threshold)
 
 
 @tool(read_only=True, calls_model=False, retries=0)
 def generate_summary(stats: Stats, anomalies: Anomalies, context: ToolContext) -> Summary:
-    """Sum up a table in exactly three sentences: what it is, what its numbers are like, what stands out.
-
-    Args:
-        stats: Of compute_stats.
-        anomalies: Of find_anomalies for the same table.
-        context: Filled in by the engine.
-    """
+    """Sum up a table in three sentences, from compute_stats and find_anomalies of it."""
     return summarise(stats, anomalies, has_model=context.worker_model is not None)
 
 

@@ -1,8 +1,9 @@
 """Traces every number of an answer back to the step that produced it; a number that no step produced is untraced. Pure.
 
-A number is traced when an output holds a value that rounds to it as written (`12.3`, `1,234`, `45 %` of 0.4512, `1.2
-million`), with its sign or without. Nothing is calculated: a sum that no step made is untraced, which is the point.
-Dates, times, names with digits, ordinals and list numbers are not figures and are left alone.
+A number is traced when an output holds a value that, rounded to the digits written, gives it (`12.3`, `1,234`, `45 %`
+of 0.4512, `1.2 million`), with the sign it is written with; "fell by 5" may stand for -5. The length of a list counts
+only for a number that names what is listed. Nothing is calculated: a sum that no step made is untraced, which is the
+point. What is a figure at all is read in `written_numbers`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, cast
 
+from planloom.analysis.figure_marks import Known
+from planloom.analysis.written_numbers import Written, numbers_of, stem
+
 Status = Literal["traced", "given", "untraced"]
 
 MAX_ANSWER_CHARS: Final = 100_000
@@ -22,51 +26,25 @@ MAX_VALUES: Final = 200_000
 MAX_TEXT_CHARS: Final = 20_000
 """Characters of one text of an output that are looked at."""
 MAX_DEPTH: Final = 30
-SMALL: Final = 3
-"""Whole numbers up to this are words more often than figures ("both of the 2 files")."""
-ABOUT_SHARE: Final = 0.05
-"""How far off a figure may be that is called approximate."""
+MAX_NAMES: Final = 20_000
+"""Names with digits that are taken from the outputs."""
+MAX_NAME_CHARS: Final = 80
+MAX_COMPARED: Final = 10_000
+"""Values of the same size that one figure is compared with."""
+MAX_ITEMS_NAMED: Final = 1_000
+"""Items of a list that are looked at to know what it lists."""
+LARGEST_P: Final = 0.1
+"""Up to here "p < 0.05" is taken to speak of a p-value."""
 
-_SCALES: Final = {
-    "thousand": 1e3, "k": 1e3, "million": 1e6, "m": 1e6, "mn": 1e6, "billion": 1e9, "bn": 1e9, "b": 1e9,
-    "trillion": 1e12, "tn": 1e12,
-}  # fmt: skip
-_UNITS: Final = "x|ms|s|min|h|kg|g|km|cm|mm|mi|lb|ft|pp|px|kb|mb|gb|tb|kw|kwh|mw|usd|eur|gbp"
-_NUMBER: Final = re.compile(
-    r"(?<![\w.,'’])(?P<sign>[-+−–](?=[\d.]))?"
-    r"(?P<digits>\d{1,3}(?:(?:,\d{3})+|(?:[’'\u00a0\u202f\u2009]\d{3})+|(?: \d{3})+(?![\d%]))(?:\.\d+)?"
-    r"|\d+(?:\.\d+)?|\.\d+)"
-    r"(?:[eE](?P<exponent>[-+]?\d{1,3}))?"
-    r"(?P<after>\s?%|\s(?:percent|per\s?cent)\b"
-    r"|\s(?:thousand|million|billion|trillion|mn|bn|tn)\b|(?:k|K|M|m|mn|bn|B|tn)\b)?"
-    rf"(?=(?:{_UNITS})\b|[^\w]|$)",
-    re.IGNORECASE,
+_DATE_YEAR: Final = re.compile(
+    r"(?<![\d.])((?:19|20)\d{2})(?=-\d{2}(?!\d)|-Q\d|/\d)|(?<=[/.]\d\d[/.])((?:19|20)\d{2})(?!\d)"
 )
-_MONTH: Final = (
-    r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
-    r"|nov(?:ember)?|dec(?:ember)?)\.?"
-)
-_NOT_FIGURES: Final = re.compile(
-    r"\d{4}-\d{2}(?:-\d{2})?(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?Z?)?(?![\d.])"  # 2024-03-01
-    r"|\d{1,2}[/.]\d{1,2}[/.]\d{2,4}(?![\d])"  # 1/3/2024
-    r"|\d{1,2}:\d{2}(?::\d{2})?"  # 12:30
-    rf"|\b\d{{1,2}}(?:st|nd|rd|th)?\s+(?:of\s+)?{_MONTH}(?:\s*,?\s*\d{{4}})?\b"  # 1 March 2024
-    rf"|\b{_MONTH}\s+\d{{1,2}}(?:st|nd|rd|th)?(?:\s*,\s*\d{{4}})?\b(?![.,]\d)|\b{_MONTH}\s+\d{{4}}\b"  # March 2024
-    r"|\b\d+(?:st|nd|rd|th)\b"
-    r"|(?m:^[ \t]*\(?\d{1,3}[.)](?=\s))"  # 1. of a list
-    r"|#\d+\b|\b(?:step|question|figure|table|section|note|footnote|file|sheet|part|point|option)s?\s+\d+\b"
-    r"|\bv?\d+\.\d+\.\d+[\w.]*"  # versions
-    r"|\b[\w-]+\.(?:csv|tsv|parquet|xlsx?|json|jsonl|txt|gz|zip|html)\b"
-    r"|`[^`\n]*[A-Za-z_][^`\n]*`|https?://\S+",
-    re.IGNORECASE,
-)
-_YEAR: Final = re.compile(r"(?:19|20)\d{2}")
-_ABOUT: Final = re.compile(
-    r"(?:about|around|roughly|approximately|approx\.?|nearly|almost|some|circa|over|under|more than|less than|[~≈])"
-    r"\s*[$€£]?$",
-    re.IGNORECASE,
-)
-_LEVEL: Final = re.compile(r"\s*[-‑]?\s*(?:confidence|significance|level|CI\b|interval)", re.IGNORECASE)
+_TIME: Final = re.compile(r"(?<!\d)\d{1,2}:\d{2}(?::\d{2})?(?!\d)")
+_ONE_NAME: Final = re.compile(r"(?=\S*[^\W\d_])(?=\S*\d)\S+")
+_NUMBER_AND_UNIT: Final = re.compile(r"[-+−]?[\d.,]+\s?(?:%|[^\W\d_]+)")
+_NAMING_KEYS: Final = frozenset(("name", "column", "a", "b", "x", "y", "target", "feature"))
+"""Members of outputs whose text is the name of a column."""
+_P_KEY: Final = re.compile(r"(?:^|[._])p(?:_?values?)?$|p_value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,28 +71,15 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
-class _Written:
-    """A number as it is written: its value, half a unit of its last digit, and what else may have been meant."""
-
-    start: int
-    end: int
-    text: str
-    value: float
-    half_unit: float
-    is_percent: bool
-    is_whole: bool
-    is_about: bool
-
-
-@dataclass(frozen=True, slots=True)
 class _Value:
-    """A number in an output. `rank`: a value itself 0, a number inside a text 1, the length of a list 2."""
+    """A number in an output. `rank`: a value itself 0, a number inside a text or a key 1, the length of a list 2."""
 
-    size: float
     number: float
     step: str
     path: str
     rank: int
+    nouns: frozenset[str] = frozenset()
+    """What a length counts."""
 
 
 def trace(answer: str, outputs: Mapping[str, Any], given: Any = None) -> list[Figure]:
@@ -125,14 +90,15 @@ def trace(answer: str, outputs: Mapping[str, Any], given: Any = None) -> list[Fi
     """
     index = _Index(outputs)
     allowed = _Index({"": given}) if given is not None else None
+    known = index.known if allowed is None else _joined(index.known, allowed.known)
     figures: list[Figure] = []
-    for written in _numbers(answer[:MAX_ANSWER_CHARS]):
+    for written in numbers_of(answer[:MAX_ANSWER_CHARS], known):
         found = index.find(written)
         if found is not None:
             figures.append(_figure(written, "traced", found))
         elif allowed is not None and allowed.find(written) is not None:
             figures.append(_figure(written, "given"))
-        elif not _is_word(written, answer):
+        elif not written.is_word:
             figures.append(_figure(written, "untraced"))
         if len(figures) >= MAX_FIGURES:
             break
@@ -144,110 +110,174 @@ def untraced(figures: list[Figure]) -> list[Figure]:
     return [figure for figure in figures if figure.status == "untraced"]
 
 
-def _figure(written: _Written, status: Status, found: _Value | None = None) -> Figure:
+def _figure(written: Written, status: Status, found: _Value | None = None) -> Figure:
     step, path, number = (None, "", None) if found is None else (found.step, found.path, found.number)
     return Figure(written.start, written.end, written.text, written.value, status, step, path, number)
 
 
-def _is_word(written: _Written, answer: str) -> bool:
-    """Whether an untraced number is no figure: a small count, a year, a usual level of confidence."""
+def _joined(known: Known, other: Known) -> Known:
+    return Known(known.names + other.names, known.years | other.years, known.times | other.times)
+
+
+# ---- which value a number is a rounding of -------------------------------------------------------------------
+
+
+class _Index:
+    """The numbers of all outputs, sorted by size, and what in the outputs only looks like one."""
+
+    def __init__(self, outputs: Mapping[str, Any]) -> None:
+        collector = _Collector()
+        for step, output in outputs.items():
+            collector.name(step)
+            collector.collect(step, output)
+        years = range(min(collector.years), max(collector.years) + 1) if collector.years else ()
+        self.known = Known(tuple(collector.names), frozenset(years), frozenset(collector.times))
+        self._values = sorted(collector.values, key=lambda value: value.number)  # stable: the earlier step stays first
+        self._numbers = [value.number for value in self._values]
+
+    def find(self, written: Written) -> _Value | None:
+        """The value that this number is a rounding of: the nearest, of several the one that was given most plainly."""
+        best: tuple[float, int] | None = None
+        chosen: _Value | None = None
+        for value, low, high in _ranges(written):
+            width = max(high - low, 5e-324)
+            for found in self._between(low, high):
+                if found.rank == 2 and not (found.number == value and found.nouns & set(written.words)):
+                    continue
+                rank = (round(abs(found.number - value) / width, 3), found.rank)
+                if best is None or rank < best:
+                    best, chosen = rank, found
+        return chosen if chosen is not None else self._p_value(written)
+
+    def _between(self, low: float, high: float) -> Iterator[_Value]:
+        start = bisect_left(self._numbers, low)
+        for place in range(start, min(len(self._numbers), start + MAX_COMPARED)):
+            if self._numbers[place] > high:
+                return
+            yield self._values[place]
+
+    def _p_value(self, written: Written) -> _Value | None:
+        """The p-value that "p < 0.001" speaks of: the largest below it."""
+        if written.bound != "p-below" or not 0 < written.value <= LARGEST_P:
+            return None
+        below = [value for value in self._between(0.0, written.value) if value.rank == 0 and _P_KEY.search(value.path)]
+        return below[-1] if below and below[-1].number < written.value else None
+
+
+def _ranges(written: Written) -> Iterator[tuple[float, float, float]]:
+    """What a number may stand for: the value as written, and from where to where a value rounds to it."""
+    half, unit = written.half_unit, written.about_unit
+    below = above = half
+    if written.bound == "about":
+        below = above = max(half, unit / 2)
+    elif written.bound == "over":  # more than 1,200: a value of which 1,200 is the part that is named
+        above = max(half, unit)
+    elif written.bound == "under":
+        below = max(half, unit)
+    forms = [(written.value, below, above)]
+    if written.unscaled is not None:
+        narrowing = abs(written.unscaled / written.value) if written.value else 1.0
+        forms.append((written.unscaled, below * narrowing, above * narrowing))
     if written.is_percent:
-        return written.value in (90, 95, 99) and _LEVEL.match(answer, written.end) is not None
-    if not written.is_whole:
-        return False
-    return abs(written.value) <= SMALL or _YEAR.fullmatch(written.text) is not None
-
-
-# ---- numbers in a text ---------------------------------------------------------------------------------------
-
-
-def _numbers(text: str) -> Iterator[_Written]:
-    """Every number of a text that is not part of a date, a name or a list's own numbering."""
-    covered = _NOT_FIGURES.sub(lambda found: "\x00" * len(found[0]), text)
-    for match in _NUMBER.finditer(covered):
-        digits = re.sub(r"[^\d.]", "", match["digits"])
-        after = (match["after"] or "").strip().lower()
-        is_percent = after in ("%", "percent") or after.startswith("per")
-        scale = _SCALES.get(after, 1.0) * 10.0 ** int(match["exponent"] or 0)
-        decimals = len(digits.partition(".")[2])
-        value = float(digits) * scale * (-1 if match["sign"] in ("-", "−", "–") else 1)
-        yield _Written(
-            match.start(),
-            match.end(),
-            match[0],
-            value,
-            0.5 * 10.0**-decimals * scale,
-            is_percent,
-            is_whole=decimals == 0 and scale == 1.0,
-            is_about=_ABOUT.search(covered[max(0, match.start() - 20) : match.start()]) is not None,
-        )
+        forms.append((written.value / 100, below / 100, above / 100))
+    for value, less, more in forms:
+        slack = abs(value) * 1e-12 + half * 1e-9
+        lower = -less + (slack if less > half and written.bound == "under" else -slack)  # under 5: not from 4 on
+        upper = more + (-slack if more > half and written.bound == "over" else slack)
+        if value < 0:
+            lower, upper = -upper, -lower
+        yield value, value + lower, value + upper
+        if written.may_be_less and value:
+            yield -value, -value - upper, -value - lower
 
 
 # ---- numbers in outputs --------------------------------------------------------------------------------------
 
 
-class _Index:
-    """The numbers of all outputs, sorted by size."""
+class _Collector:
+    """Walks through outputs and keeps their numbers, and names, years and times that are no figures."""
 
-    def __init__(self, outputs: Mapping[str, Any]) -> None:
-        values: list[_Value] = []
-        for step, output in outputs.items():
-            for value in _values(step, output, "", 0):
-                if len(values) >= MAX_VALUES:
-                    break
-                values.append(value)
-        self._values = sorted(values, key=lambda value: value.size)  # stable: the earlier step stays first
-        self._sizes = [value.size for value in self._values]
+    def __init__(self) -> None:
+        self.values: list[_Value] = []
+        self.names: dict[str, None] = {}
+        self.years: set[int] = set()
+        self.times: set[str] = set()
 
-    def find(self, written: _Written) -> _Value | None:
-        """The value that this number is a rounding of: the nearest, of several the one that was given most plainly."""
-        candidates = [(written.value, written.half_unit)]
-        if written.is_percent:
-            candidates.append((written.value / 100, written.half_unit / 100))
-        best: tuple[float, int, int] | None = None
-        chosen: _Value | None = None
-        for value, half_unit in candidates:
-            slack = half_unit * (1 + 1e-9) + abs(value) * 1e-12
-            if written.is_about:
-                slack = max(slack, abs(value) * ABOUT_SHARE)
-            start = bisect_left(self._sizes, abs(value) - slack)
-            for place in range(start, min(len(self._sizes), start + 10_000)):
-                found = self._values[place]
-                if found.size > abs(value) + slack:
-                    break
-                if written.is_whole and found.rank == 2 and found.size != abs(value):
-                    continue
-                same_sign = (found.number < 0) == (value < 0)
-                rank = (round(abs(found.size - abs(value)) / slack, 3), found.rank, 0 if same_sign else 1)
-                if best is None or rank < best:
-                    best, chosen = rank, found
-        return chosen
-
-
-def _values(step: str, value: Any, path: str, depth: int) -> Iterator[_Value]:
-    if depth > MAX_DEPTH or isinstance(value, bool) or value is None:
-        return
-    if isinstance(value, int | float):
-        try:
-            number = float(value)
-        except OverflowError:
+    def collect(self, step: str, value: Any, path: str = "", depth: int = 0, key: str = "") -> None:
+        """Take in a value of an output, and all that is in it. `key` is what it is called."""
+        if depth > MAX_DEPTH or isinstance(value, bool) or value is None or len(self.values) >= MAX_VALUES:
             return
-        if number == number and abs(number) != float("inf"):
-            yield _Value(abs(number), number, step, path, 0)
-    elif isinstance(value, str):
-        for written in _numbers(value[:MAX_TEXT_CHARS]):
-            yield _Value(abs(written.value), written.value, step, path, 1)
+        if isinstance(value, int | float):
+            try:
+                number = float(value)
+            except OverflowError:
+                return
+            if number == number and abs(number) != float("inf"):
+                self.values.append(_Value(number, step, path, 0))
+        elif isinstance(value, str):
+            self._text(step, value, path, is_name=key in _NAMING_KEYS)
+        elif isinstance(value, Mapping):
+            self._members(step, cast("Mapping[Any, Any]", value), path, depth, key)
+        elif isinstance(value, list | tuple):
+            items = cast("list[Any]", value)
+            self._length(step, path, len(items), _nouns(key if path else step, items))
+            for place, inner in enumerate(items):
+                self.collect(step, inner, f"{path}[{place}]", depth + 1, key if isinstance(inner, str) else "")
+
+    def name(self, text: str) -> None:
+        """Keep a name that has a digit in it, so that the digit is no figure."""
+        if len(self.names) >= MAX_NAMES or len(text) > MAX_NAME_CHARS or _NUMBER_AND_UNIT.fullmatch(text):
+            return
+        if any(map(str.isdigit, text)) and any(map(str.isalpha, text)):
+            self.names[text] = None
+
+    def _members(self, step: str, members: Mapping[Any, Any], path: str, depth: int, key: str) -> None:
+        self._length(step, path, len(members), frozenset((_head(key),)) if key else frozenset())
+        is_cut = bool(members.get("truncated") or members.get("left_out"))
+        for name, inner in members.items():
+            label = str(name)
+            place = f"{path}.{label}" if label.isidentifier() else f'{path}["{label}"]'
+            if any(map(str.isdigit, label[:MAX_NAME_CHARS])):
+                self.name(label)
+                self._text(step, label[:MAX_NAME_CHARS], path, is_name=True)
+            before = len(self.values)
+            self.collect(step, inner, place, depth + 1, label)
+            if is_cut and isinstance(inner, list) and len(self.values) > before and self.values[before].rank == 2:
+                del self.values[before]  # a list that was cut has a length that says nothing
+
+    def _length(self, step: str, path: str, length: int, nouns: frozenset[str]) -> None:
+        if nouns:
+            self.values.append(_Value(float(length), step, path, 2, nouns))
+
+    def _text(self, step: str, text: str, path: str, *, is_name: bool) -> None:
+        if not any(map(str.isdigit, text)):
+            return
+        text = text[:MAX_TEXT_CHARS]
+        self.years.update(int(found[1] or found[2]) for found in _DATE_YEAR.finditer(text))
+        self.times.update(_TIME.findall(text))
+        if is_name or _ONE_NAME.fullmatch(text):
+            self.name(text)
+        for written in numbers_of(text, in_data=True):
+            self.values.append(_Value(written.value, step, path, 1))
             if written.is_percent:
-                yield _Value(abs(written.value) / 100, written.value / 100, step, path, 1)
-    elif isinstance(value, Mapping):
-        members = cast("Mapping[Any, Any]", value)
-        yield _Value(float(len(members)), float(len(members)), step, path, 2)
-        for key, inner in members.items():
-            yield from _values(
-                step, inner, f"{path}.{key}" if str(key).isidentifier() else f'{path}["{key}"]', depth + 1
-            )
-    elif isinstance(value, list | tuple):
-        items = cast("list[Any]", value)
-        yield _Value(float(len(items)), float(len(items)), step, path, 2)
-        for place, inner in enumerate(items):
-            yield from _values(step, inner, f"{path}[{place}]", depth + 1)
+                self.values.append(_Value(written.value / 100, step, path, 1))
+
+
+def _head(name: str) -> str:
+    """The noun of a name: `row` for `outlier_rows`."""
+    return stem(re.split(r"[\W_]+", name.rstrip("_"))[-1])
+
+
+def _nouns(name: str, items: list[Any]) -> frozenset[str]:
+    """What a list may be said to hold: what it is called, and texts by which its items differ (`region`)."""
+    nouns = {_head(name)}
+    if items and len(items) <= MAX_ITEMS_NAMED and all(isinstance(item, Mapping) for item in items):
+        rows = [cast("Mapping[str, Any]", item) for item in items]
+        groups = [row.get("group") for row in rows]
+        if all(isinstance(group, Mapping) for group in groups):
+            rows = [cast("Mapping[str, Any]", group) for group in groups]
+        for key in rows[0]:
+            texts = [row.get(key) for row in rows]
+            if all(isinstance(text, str) for text in texts) and len(set(texts)) == len(texts):
+                nouns.add(_head(str(key)))
+    return frozenset(nouns)

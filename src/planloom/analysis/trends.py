@@ -1,7 +1,8 @@
 """Finds the trend of a column over time: a straight line by least squares, and Mann and Kendall's test.
 
 Rule: time is in days from the first row for dates, in its own unit for numbers; rows in which either is missing are
-left out. The line says how steep, Mann-Kendall whether it rises or falls at all, in whatever shape.
+left out. The line says how steep, Mann-Kendall whether it rises or falls at all, in whatever shape. Rows of the same
+time are kept, each by itself; only what is first and last is their mean, as of equal rows none is first.
 """
 
 # ruff: noqa: S608 (names and texts enter SQL through `identifier` and `literal` alone)
@@ -16,7 +17,7 @@ from typing_extensions import TypedDict
 
 from planloom.analysis.columns import NUMERIC, cell_sql, column_kinds, one_column
 from planloom.analysis.database import Database, import_extra, open_database
-from planloom.analysis.moments import Moments, column_moments, column_scales
+from planloom.analysis.moments import Moments, column_moments, column_scales, float_sql
 from planloom.analysis.probability import correlation, normal, scipy_stats
 from planloom.analysis.statistics import number_sql
 from planloom.analysis.tables import Kind, Table, table_path
@@ -44,6 +45,8 @@ class Trend(TypedDict):
 
     n: int
     missing: int
+    times: Annotated[int, Field(description="Different times among the n rows")]
+    tied_rows: Annotated[int, Field(description="Rows that share their time with another row")]
     slope: float | None
     unit: Annotated[str, Field(description="What the slope is per")]
     intercept: Annotated[float | None, Field(description="At the first time for dates, at 0 for numbers")]
@@ -53,9 +56,9 @@ class Trend(TypedDict):
     standard_error: float | None
     mann_kendall: MannKendall | None
     first_time: Plain
-    first: float | None
+    first: Annotated[float | None, Field(description="The mean of the rows of the first time")]
     last_time: Plain
-    last: float | None
+    last: Annotated[float | None, Field(description="The mean of the rows of the last time")]
     change: float | None
     change_percent: float | None
     direction: Annotated[str, Field(description="rising, falling or none, by the line's p-value at alpha")]
@@ -84,13 +87,16 @@ def find_line(table: Table, folder: Path, time: str, column: str, alpha: float) 
             raise DataError(
                 f"a trend needs {FEWEST} rows with both {quoted(when)} and {quoted(value)}, but there are {n}"
             )
-        first_time, first, last_time, last = database.row(
-            f"SELECT min(moment), arg_min(x, moment), max(moment), arg_max(x, moment) FROM {held}"
+        first_time, last_time, start, end = database.row(f"SELECT min(moment), max(moment), min(t), max(t) FROM {held}")
+        ends = (f"favg(x) FILTER (WHERE t = {float_sql(moment)})" for moment in (start, end))
+        first, last = database.row(f"SELECT {', '.join(ends)} FROM {held}")
+        different, tied = database.row(
+            f"SELECT count(*), coalesce(sum(k) FILTER (WHERE k > 1), 0)::BIGINT "
+            f"FROM (SELECT count(*) AS k FROM {held} GROUP BY t)"
         )
         times, values = (column_moments(database, held, [name])[name] for name in ("t", "x"))
         r = _correlation(database, held)
         kendall = _mann_kendall(database, held, n)
-        (start,) = database.row(f"SELECT min(t) FROM {held}")
     slope, error = _slope(r, times, values, n)
     origin = start if dated else 0.0
     intercept = (
@@ -101,6 +107,8 @@ def find_line(table: Table, folder: Path, time: str, column: str, alpha: float) 
     return {
         "n": n,
         "missing": total - n,
+        "times": different,
+        "tied_rows": tied,
         "slope": slope,
         "unit": "day" if dated else f"unit of {quoted(when)}",
         "intercept": intercept,
@@ -117,9 +125,20 @@ def find_line(table: Table, folder: Path, time: str, column: str, alpha: float) 
         "change_percent": finite((last / first - 1) * 100) if first else None,
         "direction": _direction(r, p_value, alpha),
         "method": "ordinary least squares on time, two-sided t-test of the slope with n - 2 degrees of freedom; "
-        f"rows in which either is missing left out; alpha {alpha:g}"
+        f"rows in which either is missing left out; alpha {alpha:g}; {_ties(n, different, tied)}"
         + (f"; Mann-Kendall not done above {MAX_RANKED:,} rows" if kendall is None else ""),
     }
+
+
+def _ties(n: int, times: int, tied: int) -> str:
+    """How rows of the same time were treated, in words."""
+    if not tied:
+        return "every row has a time of its own"
+    return (
+        f"{tied:,} of {n:,} rows share their time with others ({times:,} different times): each counts by itself in "
+        "the line, Mann-Kendall corrects for them, first and last are means over their time; resample makes one row "
+        "per time"
+    )
 
 
 def _correlation(database: Database, held: str) -> float | None:

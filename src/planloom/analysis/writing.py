@@ -18,7 +18,7 @@ def write_table(database: Database, folder: Path, query: str, *, parent: Table, 
     """
     written = new_table_file(folder)
     try:
-        database.rows(f"COPY ({query}) TO {database.path(written)} (FORMAT parquet)")
+        database.write(query, written)
         kinds = column_kinds(database, written)
         (rows,) = database.row(f"SELECT count(*) FROM {database.parquet(written)}")
         artifact = keep_table(written)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
 
 from planloom.cli import options
 from planloom.cli.asking import Question
 from planloom.cli.options import Setting
-from planloom.cli.recalling import MARKDOWN, report_to_keep
+from planloom.cli.recalling import MARKDOWN, files_to_keep, report_to_keep
 from planloom.cli.runs import check_time_limit
 from planloom.cli.sources import check_data_file, has_analysis
 from planloom.cli.terminal import Terminal, check_writable
@@ -42,7 +44,10 @@ Examples:
     help="Answer a question about the data. Needs a model, which plans from names, types and figures, without rows.",
 )
 @click.option(
-    "--allow-rows", cls=Setting, is_flag=True, help="Show the model that plans the first rows of each file too."
+    "--allow-rows",
+    cls=Setting,
+    is_flag=True,
+    help="Show the model that plans the first rows of each file, and common values of text columns, too.",
 )
 @options.models_options
 @options.budget_options
@@ -88,7 +93,8 @@ def analyse(
     timeout: float | None,
     **_flags: object,
 ) -> int:
-    """Find what is in CSV, TSV and Parquet files, and what is odd about it. Needs no key and no network.
+    """Find what is in data files, and what is odd about it: CSV, TSV, JSON Lines, JSON, Excel and Parquet files, packed
+    with gzip or zip too. Needs no key and no network.
 
     A model is asked only for a question (--ask), or when --model is given here: then, without a question, it describes
     the data. What is found goes to stdout as tables, and into a report, one file that needs nothing else.
@@ -100,10 +106,11 @@ def analyse(
     if not has_analysis():
         raise MissingExtraError("analysis", "`planloom analyse`")
     for name in files:
+        _check_link(Path(name))
         check_data_file(name)
     report = _report_path(files, output, MARKDOWN_SUFFIX if format == MARKDOWN else REPORT_SUFFIX)
     question: Question | None = None
-    chosen: dict[str, str] = {}
+    chosen: dict[str, Any] = files_to_keep(files)
     if ask is not None or options.rank_of(context, "model") == options.ON_THE_COMMAND_LINE:
         from planloom.cli.model_options import budget_of, chosen_models  # models are for questions alone
 
@@ -113,9 +120,9 @@ def analyse(
 
             ask = USUAL_QUESTION
         question = Question(ask, models, budget_of(context.params), allow_rows)
-        chosen = {"model": models.planner.name, "worker_model": models.worker.name}
+        chosen |= {"model": models.planner.name, "worker_model": models.worker.name}
     else:
-        chosen = report_to_keep(report, format)
+        chosen |= report_to_keep(report, format)
     terminal = Terminal.open()
     context.call_on_close(terminal.close)
     # what is above is checked in a moment; from here on DuckDB is needed, which takes 0.3 s to import
@@ -137,16 +144,52 @@ def analyse(
 
 
 def _report_path(files: tuple[str, ...], output: Path | None, suffix: str) -> Path:
-    """Return where the report goes, after making sure that it can be written and is none of the data files."""
+    """Return where the report goes, after making sure that it can be written, is no link and none of the data files."""
     report = output
     if report is None:
         name = REPORT_OF_MANY if len(files) > 1 else _stem(Path(next(iter(files))))
         report = Path(name + suffix)
+    _check_links(report)
     check_writable(report)
     for name in files:
         if report.exists() and report.samefile(name):
             raise UsageError(f"--output `{report}` is one of the data files; it would be overwritten")
     return report
+
+
+def _check_links(report: Path) -> None:
+    """Refuse to write through a symbolic link, which may have come with the data: at the name itself, and, of a name in
+    the current folder, at a folder that leads out of it. An absolute name and one with `..` say where they lead.
+
+    Raises `UsageError`. `/dev/stdout` and its like are links by nature, and are taken.
+    """
+    if report.is_absolute() and report.parts[:2] == (report.anchor, "dev"):
+        return
+    if report.is_symlink():
+        raise UsageError(
+            f"cannot write the report to `{report}`: it is a symbolic link to `{report.readlink()}`, which would be "
+            "overwritten\nhint: take another name with --output, or remove the link"
+        )
+    here = Path.cwd().resolve()
+    meant = Path(os.path.normpath(here / report.parent))
+    leads_to = Path(os.path.realpath(report.parent))
+    if not report.is_absolute() and meant.is_relative_to(here) and not leads_to.is_relative_to(here):
+        raise UsageError(
+            f"cannot write the report to `{report}`: a symbolic link leads it out of this folder, to `{leads_to}`\n"
+            "hint: name that folder itself with --output if you mean it"
+        )
+
+
+def _check_link(path: Path) -> None:
+    """Refuse a data file that is a link to nothing, or to itself. Raises `UsageError`."""
+    try:
+        if not path.is_symlink() or path.exists():
+            return
+        path.stat()
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise UsageError(f"`{path}` is a symbolic link that leads back to itself") from None
+        raise UsageError(f"`{path}` is a symbolic link to `{path.readlink()}`, which is not there") from None
 
 
 def _stem(path: Path) -> str:

@@ -45,6 +45,7 @@ MAX_PIPED_CHARS: Final = 4_000
 MIN_LEFT_S: Final = 0.001
 MAX_FIGURES: Final = 40
 """Numbers of an answer of which the terminal says where they come from; the report and the JSON have all."""
+GIVEN: Final = "given by the question"
 _ROOM_FOR_QUARTILES: Final = 96
 
 
@@ -187,11 +188,12 @@ def _figures(terminal: Terminal, figures: Sequence[Figure]) -> Iterator[str]:
     """Where each number of the answer comes from, and which of them no step gave."""
     sources: dict[str, list[str]] = {}
     for figure in figures[:MAX_FIGURES]:
-        if figure.step is not None:
-            sources.setdefault(figure.step, []).append(one_line(figure.text.strip(), 40))
+        source = GIVEN if figure.status == "given" else figure.step
+        if source is not None:
+            sources.setdefault(source, []).append(one_line(figure.text.strip(), 40))
     if sources:
         yield _head(terminal, "Where the numbers come from")
-        listed = (f"{one_line(step, 60)}: {', '.join(dict.fromkeys(texts))}" for step, texts in sources.items())
+        listed = (f"{one_line(source, 60)}: {', '.join(dict.fromkeys(texts))}" for source, texts in sources.items())
         yield "\n".join(_wrapped(terminal, line, "- ") for line in listed) + "\n"
     unknown = dict.fromkeys(one_line(figure.text.strip(), 40) for figure in untraced(list(figures)))
     if unknown:

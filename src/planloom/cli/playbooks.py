@@ -81,10 +81,11 @@ def _inputs(saved: Saved) -> list[str]:
 
 
 def _input(given: PlaybookInput) -> str:
+    limits = f" ({one_line(given.limits, 60)})" if given.constraints else ""
     if given.is_required:
-        return f"{one_line(given.name, 60)}: {given.type}"
+        return f"{one_line(given.name, 60)}: {given.type}{limits}"
     default = one_line(json_module.dumps(given.default, ensure_ascii=False), 40)
-    return f"{one_line(given.name, 60)}?: {given.type} = {default}"
+    return f"{one_line(given.name, 60)}?: {given.type} = {default}{limits}"
 
 
 def _description(saved: Saved) -> str:

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import json
 import math
+import operator
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
 from planloom.errors import PlanFormatError, UsageError
@@ -28,7 +29,16 @@ MAX_PROBLEMS: Final = 20
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 _INPUT_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,79}")
 _KEYS: Final = ("version", "name", "description", "tools", "inputs", "plan")
-_INPUT_KEYS: Final = ("type", "description", "default")
+_BOUNDS: Final[dict[str, tuple[str, Callable[[float, float], bool]]]] = {
+    "minimum": ("at least", operator.ge),
+    "exclusiveMinimum": ("above", operator.gt),
+    "maximum": ("at most", operator.le),
+    "exclusiveMaximum": ("below", operator.lt),
+}
+"""What may limit an input of numbers, by its name in JSON Schema: how it is said, and the check."""
+CONSTRAINTS: Final = (*_BOUNDS, "enum")
+_INPUT_KEYS: Final = ("type", "description", "default", *CONSTRAINTS)
+MAX_CHOICES: Final = 100
 
 
 def _is_number(value: Any) -> bool:
@@ -53,21 +63,52 @@ _ALIASES: Final = {"string": "text", "str": "text", "path": "file", "float": "nu
 
 @dataclass(frozen=True, slots=True)
 class PlaybookInput:
-    """One input of a playbook. `default` is `MISSING` when a value has to be given."""
+    """One input of a playbook. `default` is `MISSING` when a value has to be given.
+
+    `constraints` are those of JSON Schema by name: `minimum`, `exclusiveMinimum`, `maximum`, `exclusiveMaximum` of a
+    number, and `enum`, the values that it takes.
+    """
 
     name: str
     type: str
     description: str = ""
     default: Any = MISSING
+    constraints: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @property
     def is_required(self) -> bool:
         """Whether a value has to be given."""
         return self.default is MISSING
 
+    @property
+    def limits(self) -> str:
+        """Its constraints in words: `at least 0, at most 20`; empty without any."""
+        said = [
+            f"{words} {_shown(self.constraints[key])}" for key, (words, _) in _BOUNDS.items() if key in self.constraints
+        ]
+        if "enum" in self.constraints:
+            said.append(f"one of {', '.join(map(_shown, self.constraints['enum']))}")
+        return ", ".join(said)
+
+    @property
+    def takes(self) -> str:
+        """What it takes, in words: `a whole number, at least 0`."""
+        return ", ".join(filter(None, (_CHECKS[self.type][0], self.limits)))
+
+    def accepts(self, value: Any) -> bool:
+        """Whether a value is of its type and within its constraints."""
+        if not _CHECKS[self.type][1](value):
+            return False
+        if any(
+            key in self.constraints and not keeps(value, self.constraints[key]) for key, (_, keeps) in _BOUNDS.items()
+        ):
+            return False
+        choices = self.constraints.get("enum")
+        return choices is None or any(_is_same(value, choice) for choice in choices)
+
     def to_dict(self) -> dict[str, Any]:
         """The input as a playbook's JSON has it."""
-        written: dict[str, Any] = {"type": self.type, "description": self.description}
+        written: dict[str, Any] = {"type": self.type, "description": self.description, **self.constraints}
         return written if self.is_required else written | {"default": self.default}
 
 
@@ -117,7 +158,8 @@ class Playbook:
     def bind(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The inputs of one run: `values` over the defaults.
 
-        Raises `UsageError` that lists every input that is missing, of the wrong type, or not one of the playbook's.
+        Raises `UsageError` that lists every input that is missing, of the wrong type, out of its range, or not one of
+        the playbook's.
         """
         known = {given.name: given for given in self.inputs}
         problems: list[str] = []
@@ -131,8 +173,8 @@ class Playbook:
             if value is MISSING:
                 what = f", {shorten(asked.description)}" if asked.description else ""
                 problems.append(f"input `{name}` ({asked.type}{what}) is missing")
-            elif not _CHECKS[asked.type][1](value):
-                problems.append(f"input `{name}` takes {_CHECKS[asked.type][0]}, not {_shown(value)}")
+            elif not asked.accepts(value):
+                problems.append(f"input `{name}` takes {asked.takes}, not {_shown(value)}")
             else:
                 bound[name] = int(value) if asked.type == "integer" else value
         if problems:
@@ -202,10 +244,30 @@ def _read_input(name: str, facts: dict[str, Any], problems: list[str]) -> list[P
     if not isinstance(description, str):
         problems.append(f"the description of input `{name}` is not text")
         description = ""
-    default = facts.get("default", MISSING)
-    if default is not MISSING and not _CHECKS[kind][1](default):
-        problems.append(f"the default of input `{name}` is {_shown(default)}, not {_CHECKS[kind][0]}")
-    return [PlaybookInput(name, kind, description, default)]
+    constraints = {key: facts[key] for key in CONSTRAINTS if key in facts}
+    faults = [fault for key in constraints if (fault := _fault_of(key, constraints[key], kind))]
+    problems += [f"`{key}` of input `{name}` {fault}" for key, fault in faults]
+    given = PlaybookInput(name, kind, description, facts.get("default", MISSING), {} if faults else constraints)
+    if not given.is_required and not given.accepts(given.default):
+        problems.append(f"the default of input `{name}` is {_shown(given.default)}, not {given.takes}")
+    return [given]
+
+
+def _fault_of(key: str, value: Any, kind: str) -> tuple[str, str] | None:
+    """What is wrong with one constraint of an input of this type, if anything."""
+    if key == "enum":
+        if not isinstance(value, list) or not 0 < len(cast("list[Any]", value)) <= MAX_CHOICES:
+            return key, f"is {_shown(value)}, not a list of 1 to {MAX_CHOICES} values"
+        strange = [choice for choice in cast("list[Any]", value) if not _CHECKS[kind][1](choice)]
+        return (key, f"holds {_shown(strange[0])}, not {_CHECKS[kind][0]}") if strange else None
+    if kind not in ("number", "integer"):
+        return key, f"is for numbers, and its type is {kind}"
+    return None if _is_number(value) else (key, f"is {_shown(value)}, not a number")
+
+
+def _is_same(value: Any, choice: Any) -> bool:
+    """Equal as in JSON: true is not 1."""
+    return value == choice and isinstance(value, bool) == isinstance(choice, bool)
 
 
 def _read_plan(written: dict[str, Any], problems: list[str]) -> Plan | None:

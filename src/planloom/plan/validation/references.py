@@ -129,9 +129,19 @@ def _mend(reference: Reference, argument: str | int, source: Type, target: Type)
     if may_be(source, "object") and not may_be(target, "object"):
         part = _fitting_part(source, argument, target)
         return f"take one key of it: {{{{{shorten(inner + part)}}}}}" if inner and part else "take one key of it"
+    if may_be(source, "object") and inner and (part := _only_fitting_part(source, target)):
+        return f"take the key of it that fits: {{{{{shorten(inner + part)}}}}}"
     if may_be(target, "string") and any(may_be(source, kind) for kind in ("number", "integer", "boolean")):
         return f'inside longer text it is written as text: "… {shorten(reference.text)}"'
     return None
+
+
+def _only_fitting_part(source: Type, target: Type) -> str:
+    """Return the path of the one key whose value would fit; nothing if none does, or if several do."""
+    fitting = [
+        name for name in property_names(source)[:_MAX_KEYS_TRIED] if fits(follow_type(source, (name,), ""), target)
+    ]
+    return render_segment(fitting[0]) if len(fitting) == 1 else ""
 
 
 def _fitting_part(source: Type, argument: str | int, target: Type) -> str:
