@@ -68,7 +68,9 @@ def test_rerun(kept: Command) -> None:
     before = kept("show", "last", "--json").document
     done = kept("rerun", "last", "--from", "p", "--json")
     assert {"a": "ANN", "b": "BOB", "p": "paid ANN", "z": "PAID ANN BOB"} == outputs(done)
-    assert ["look ann", "look bob", "pay ANN", "look paid", "pay ANN", "look paid"] == calls(kept.folder)
+    made = calls(kept.folder)
+    assert {"look ann", "look bob"} == set(made[:2])  # side by side, in two threads
+    assert ["pay ANN", "look paid", "pay ANN", "look paid"] == made[2:]
     keys = {line.split()[2] for line in (kept.folder / "calls").read_text().splitlines() if line.startswith("pay")}
     assert (2, True) == (len(keys), "note: these steps have effects, and have been called before: `p`" in done.stderr)
     assert before == kept("show", before["run_id"], "--json").document

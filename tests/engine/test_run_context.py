@@ -309,6 +309,34 @@ def test_events_carry_the_progress_of_elements() -> None:
 # ---- tasks -----------------------------------------------------------------------------------------------
 
 
+class Odd:
+    """A value that cannot be compared, as arrays and frames cannot."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        raise ValueError("neither true nor false")
+
+
+@pytest.mark.parametrize("value", [Odd, list], ids=["not comparable", "equal"])
+def test_context_variables_are_told_apart_by_what_they_are(value: type) -> None:
+    """A tool's value is its own also when it equals the caller's, or cannot be compared with it."""
+    variable: contextvars.ContextVar[Any] = contextvars.ContextVar("variable")
+    seen: list[Any] = []
+
+    async def change() -> None:
+        seen.append(variable.get())
+        variable.set(value())
+
+    async def main() -> None:
+        variable.set(value())
+        plan = PlanBuilder().step("a", "change").step("b", "change", after=["a"]).build()
+        assert "succeeded" == (await execute_plan(plan, [tool_of(change)])).status
+        assert [id(variable.get())] * 2 == [id(one) for one in seen]
+
+    asyncio.run(main())
+
+
 def test_a_step_that_waits_has_a_task_of_its_own() -> None:
     """What a library ties to a task, a session or a cancellation, never reaches another step by way of it."""
     tasks: list[Any] = []
@@ -331,6 +359,9 @@ def test_a_task_that_was_cancelled_late() -> None:
     async def last_moment() -> None:
         asyncio.current_task().cancel()  # type: ignore[union-attr]
 
+    async def at_once() -> None:
+        asyncio.get_running_loop().call_later(0.5, asyncio.current_task().cancel)  # type: ignore[union-attr]
+
     async def later() -> None:
         await asyncio.sleep(1)
         kept.append(asyncio.current_task())
@@ -343,13 +374,14 @@ def test_a_task_that_was_cancelled_late() -> None:
     plan = (
         PlanBuilder()
         .step("a", "last_moment")
-        .step("b", "later", after=["a"])
+        .step("a2", "at_once", after=["a"])
+        .step("b", "later", after=["a2"])
         .step("c", "later", after=["b"])
         .step("d", "cancel_kept", after=["c"])
         .step("e", "later", after=["d"])
         .build()
     )
-    result = run(plan, tool_of(last_moment), tool_of(later), tool_of(cancel_kept))
+    result = run(plan, tool_of(last_moment), tool_of(at_once), tool_of(later), tool_of(cancel_kept))
     assert "succeeded" == result.status, result.explain()
 
 

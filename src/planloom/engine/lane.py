@@ -1,8 +1,8 @@
 """One task that makes calls one after another, as long as none of them waits for anything.
 
-Rule: a call shares its task only with calls that came back without giving the loop a turn, so that nothing outside can
-have got hold of the task, and only while the context variables are as the run's caller left them. The first call that
-waits keeps the task as its own, and what is left goes to another.
+Rule: a call shares its task only with calls that came back without giving the loop a turn and kept no hold of the task,
+and only while the context variables are as the run's caller left them. The first call that waits keeps the task as its
+own, and what is left goes to another.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
-from contextvars import copy_context
+from contextvars import Context, copy_context
+from sys import getrefcount
 from types import CoroutineType
 from typing import Any, Final
 
@@ -169,7 +170,8 @@ class Lane:
         queue, steps, tools, records = self.queue, self._steps, self._tools, self._ledger.records
         calls, emitter, succeed = self._calls, self._emitter, self._succeed
         run_cancelling, before = self._ending.cancelling, self._ending.cancelled_before
-        ways, caller, read = calls.ways, calls.caller, calls.read
+        ways, read = calls.ways, calls.read
+        left_as_it_was, references = _left_as(calls.caller), getrefcount(task)
         is_told = emitter.is_listening or emitter.wants_steps
         now = self._time()
         until = now + MAX_IN_A_ROW_S
@@ -215,7 +217,8 @@ class Lane:
                 else:
                     self._on_end(self._take_attempt(task), None, value)
             now = self._time() if is_told or record.ended is None else record.ended
-            if task.cancelling() or copy_context() != caller:
+            # a tool that keeps `current_task()` may cancel it at any time, which must not meet the call of another
+            if task.cancelling() or getrefcount(task) > references or not left_as_it_was():
                 return None
         return None
 
@@ -276,3 +279,14 @@ class Lane:
             self._pump()  # some calls may be over already
         elif self.queue:
             self.go()
+
+
+def _left_as(caller: Context) -> Callable[[], bool]:
+    """Return what says whether the context variables are the caller's, by identity: values may compare in any way."""
+    values = list(caller.items())
+
+    def is_left() -> bool:
+        current = copy_context()
+        return len(current) == len(values) and all(current.get(name, current) is value for name, value in values)
+
+    return is_left
