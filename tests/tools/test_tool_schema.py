@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, NotRequired, Optional
 
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, SecretStr
 from pydantic.json_schema import SkipJsonSchema
 from typing_extensions import Doc, TypedDict
 
 from planloom.tools import Tool, tool
 from planloom.tools.docstrings import read_docstring
+from planloom.tools.schema import is_plain
 
 
 class Color(enum.Enum):
@@ -346,3 +347,65 @@ def test_numpy_parameters_documented_together() -> None:
     """`a, b : int` describes both."""
     read = read_docstring("Add.\n\nParameters\n----------\na, b : int\n    A summand.\n")
     assert {"a": "A summand.", "b": "A summand."} == read.parameters
+
+
+class Drawn:
+    """A type that counts how often its schema is asked for."""
+
+    asked = 0
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        cls.asked += 1
+        return handler(str)
+
+
+def test_value_described_when_asked() -> None:
+    """The value of a tool is described once, when someone asks; the same tool under another name shares it."""
+
+    def draw() -> Drawn:
+        return Drawn()
+
+    made = Tool.from_function(draw)
+    assert Drawn.asked == 0
+    assert made.returns == {"type": "string"}
+    asked = Drawn.asked
+    assert made.with_facts(name="other").returns is made.returns
+    assert asked == Drawn.asked
+
+
+class _Row(TypedDict):
+    name: Annotated[str, Field(description="a name", max_length=9)]
+    cells: list[float | None]
+    rest: NotRequired[dict[str, Any]]
+
+
+class _Login(TypedDict):
+    user: str
+    word: Annotated[str, Field(json_schema_extra={"writeOnly": True})]
+
+
+class _Kept(TypedDict):
+    rows: list[SecretStr]
+
+
+@pytest.mark.parametrize(
+    ("returned", "plain", "secret"),
+    [
+        (_Row, True, False),
+        (list[_Row] | None, True, False),
+        (dict[str, Literal["a", "b"]], True, False),
+        (Drawn, False, False),
+        (_Login, False, True),
+        (_Kept, False, True),
+        (dict[str, list[_Login]], False, True),
+    ],
+)
+def test_secret_value_found(returned: Any, plain: bool, secret: bool) -> None:
+    """A value with a secret in it is found, whether or not its type alone tells that it has none."""
+
+    def give() -> Any: ...
+
+    give.__annotations__["return"] = returned
+    assert plain == is_plain(returned)
+    assert secret == Tool.from_function(give).has_secrets

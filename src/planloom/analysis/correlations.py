@@ -140,11 +140,10 @@ def _of_whole_columns(
     """Coefficients of columns without a missing value: sums of products around the mean, quicker than `corr`."""
     names = list(dict.fromkeys(name for pair in asked for name in pair))
     centred = {name: f"({figures[name].scale.sql(name)} - {float_sql(figures[name].scaled_mean)})" for name in names}
-    squares = _products(database, source, [(name, name) for name in names], centred)
-    products = _products(database, source, asked, centred)
+    products = _products(database, source, [*((name, name) for name in names), *asked], centred)
     found: dict[tuple[str, str], float | None] = {}
     for a, b in asked:
-        width = math.sqrt(squares[a, a]) * math.sqrt(squares[b, b])
+        width = math.sqrt(products[a, a]) * math.sqrt(products[b, b])
         found[a, b] = _coefficient(products[a, b] / width) if width else None
     return found
 
@@ -152,10 +151,15 @@ def _of_whole_columns(
 def _products(
     database: Database, source: str, pairs: Sequence[tuple[str, str]], centred: Mapping[str, str]
 ) -> dict[tuple[str, str], float]:
+    """Sums of products; each column of a query is centred once, however many pairs it is in."""
     found: dict[tuple[str, str], float] = {}
     for batch in batches(pairs, PAIRS_PER_QUERY):
-        wanted = ", ".join(f"sum({centred[a]} * {centred[b]})" for a, b in batch)
-        found.update(zip(batch, database.row(f"SELECT {wanted} FROM {source}"), strict=True))
+        places = {
+            name: f"z{number}" for number, name in enumerate(dict.fromkeys(name for pair in batch for name in pair))
+        }
+        columns = ", ".join(f"{centred[name]} AS {place}" for name, place in places.items())
+        wanted = ", ".join(f"sum({places[a]} * {places[b]})" for a, b in batch)
+        found.update(zip(batch, database.row(f"SELECT {wanted} FROM (SELECT {columns} FROM {source})"), strict=True))
     return found
 
 

@@ -21,15 +21,18 @@ from planloom.tools.arguments import Prepare
 from planloom.tools.docstrings import read_docstring
 from planloom.tools.facts import RunIn, ToolFacts, check_facts, check_name
 from planloom.tools.schema import (
+    DescribeReturn,
     JsonSchema,
     adopt_parameters,
     adopt_return,
+    describe_later,
     describe_parameters,
-    describe_return,
     find_secret_parameters,
+    is_plain,
     is_secret,
 )
 from planloom.tools.signature import (
+    EMPTY,
     docstring_of,
     find_context_parameter,
     is_async,
@@ -47,7 +50,7 @@ class Tool:
     Made by `@tool`, `Tool.from_function` or `Tool.from_schema`, never by its constructor.
 
     - `parameters`: JSON Schema of the arguments, always of an object.
-    - `returns`: JSON Schema of the value, or None when it is unknown.
+    - `returns`: JSON Schema of the value, or None when it is unknown; described when it is first asked for.
     - `function`: what the engine calls, with keyword arguments; `is_async`: the result is awaited.
     - `context_parameter`: the name under which a `ToolContext` is passed, or None.
     - `coerces`: `prepare` turns JSON into the function's own types; not so for a schema from elsewhere.
@@ -64,7 +67,6 @@ class Tool:
     name: str
     description: str
     parameters: JsonSchema
-    returns: JsonSchema | None
     function: Callable[..., Any]
     is_async: bool
     context_parameter: str | None
@@ -83,9 +85,10 @@ class Tool:
     version: str | None
     cache: bool
     secret_parameters: tuple[str, ...]
-    has_secrets: bool
     takes_tables: bool
     address: ToolAddress | None
+    _describe_return: DescribeReturn = field(repr=False)
+    _returns_plain: bool = field(repr=False)
     _prepare: Prepare = field(repr=False)
     _given: ToolFacts = field(repr=False)
 
@@ -117,15 +120,17 @@ class Tool:
         name = _name_of(function, facts)
         documentation = read_docstring(docstring_of(function))
         parameters, prepare = describe_parameters(signature, documentation)
-        returns = None if is_generator(function) else describe_return(signature.returns, documentation)
+        # nothing can be wrong with it, so it waits until someone asks: a plan names few tools of a large toolbox
+        returns = describe_later(EMPTY if is_generator(function) else signature.returns, documentation)
         description = documentation.description
-        if returns is None and documentation.returns:
+        if documentation.returns and returns() is None:
             description = f"{description}\n\nReturns: {documentation.returns}".strip()
         outline = _Outline(
             name=name,
             description=description,
             parameters=parameters,
             returns=returns,
+            returns_plain=is_plain(signature.returns),
             function=function,
             context_parameter=signature.context_parameter,
             coerces=True,
@@ -156,11 +161,13 @@ class Tool:
         context = find_context_parameter(function)
         adopted, prepare = adopt_parameters(name, parameters, frozenset() if context is None else frozenset({context}))
         documented = docstring_of(function) if inspect.isroutine(function) else None
+        adopted_return = adopt_return(name, returns)
         outline = _Outline(
             name=name,
             description=read_docstring(documented).description,
             parameters=adopted,
-            returns=adopt_return(name, returns),
+            returns=lambda: adopted_return,
+            returns_plain=False,
             function=function,
             context_parameter=context,
             coerces=False,
@@ -179,7 +186,8 @@ class Tool:
             name=name,
             description=self.description,
             parameters=self.parameters,
-            returns=self.returns,
+            returns=self._describe_return,
+            returns_plain=self._returns_plain,
             function=self.function,
             context_parameter=self.context_parameter,
             coerces=self.coerces,
@@ -187,6 +195,16 @@ class Tool:
             prepare=self._prepare,
         )
         return _assemble(outline, given)
+
+    @property
+    def returns(self) -> JsonSchema | None:
+        """JSON Schema of the value, as its JSON will look, or None when it is unknown."""
+        return self._describe_return()
+
+    @functools.cached_property
+    def has_secrets(self) -> bool:
+        """Whether some part of a parameter or of the value is secret."""
+        return is_secret(self.parameters) or (not self._returns_plain and is_secret(self.returns))
 
     @property
     def may_call_model(self) -> bool:
@@ -302,7 +320,8 @@ class _Outline:
     name: str
     description: str
     parameters: JsonSchema
-    returns: JsonSchema | None
+    returns: DescribeReturn
+    returns_plain: bool
     function: Callable[..., Any]
     context_parameter: str | None
     coerces: bool
@@ -326,15 +345,15 @@ def _assemble(outline: _Outline, facts: ToolFacts) -> Tool:
         name=name,
         description=inspect.cleandoc(description).strip(),
         parameters=outline.parameters,
-        returns=outline.returns,
         function=function,
         is_async=awaited,
         context_parameter=outline.context_parameter,
         coerces=outline.coerces,
         takes_tables=outline.takes_tables,
         secret_parameters=find_secret_parameters(outline.parameters),
-        has_secrets=is_secret(outline.parameters) or is_secret(outline.returns),
         address=address if isinstance(address, ToolAddress) else None,
+        _describe_return=outline.returns,
+        _returns_plain=outline.returns_plain,
         _prepare=outline.prepare,
         _given=facts,
         **{fact.name: getattr(checked, fact.name) for fact in dataclasses.fields(checked)},

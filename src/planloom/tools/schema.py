@@ -12,25 +12,46 @@ import dataclasses
 import functools
 import json
 import re
+import threading
 import types
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Final, Union, cast, get_args, get_origin
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Final,
+    Literal,
+    NotRequired,
+    Required,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+from typing_extensions import is_typeddict
 
 from planloom.errors import ToolDefinitionError
 from planloom.tools.annotations import for_parameter, for_return
 from planloom.tools.arguments import Prepare, check_nothing, check_with_json_schema, check_with_pydantic
 from planloom.tools.docstrings import Documentation
 from planloom.tools.signature import EMPTY, CallableSignature, Parameter, Unresolved
+from planloom.tools.tables import Table
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
     from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 
 JsonSchema = dict[str, Any]
+DescribeReturn = Callable[[], JsonSchema | None]
 
 MAXIMUM_DEFAULT_CHARACTERS: Final = 1_000
 """A default whose JSON text is longer is left out of the schema; the function still uses it."""
 
+_PLAIN_TYPES: Final = (str, int, float, bool, None, types.NoneType, Any, EMPTY, Table)
+_PLAIN_CONTAINERS: Final = (list, dict, tuple, Union, types.UnionType, NotRequired, Required)
+_OF_BOUNDS: Final = ("annotated_types", "pydantic")
 _SHAPE_KEYWORDS: Final = frozenset({"type", "properties", "$ref", "allOf", "anyOf", "oneOf", "additionalProperties"})
 
 
@@ -95,6 +116,20 @@ def describe_return(annotation: Any, documentation: Documentation) -> JsonSchema
     return schema
 
 
+def describe_later(annotation: Any, documentation: Documentation) -> DescribeReturn:
+    """`describe_return` at the first call, from any thread; tools made of one another share what it gives."""
+    lock = threading.Lock()
+    found: list[JsonSchema | None] = []
+
+    def describe() -> JsonSchema | None:
+        with lock:
+            if not found:
+                found.append(describe_return(annotation, documentation))
+            return found[0]
+
+    return describe
+
+
 def adopt_parameters(
     tool: str, schema: Mapping[str, Any] | None, hidden: frozenset[str] = frozenset()
 ) -> tuple[JsonSchema, Prepare]:
@@ -135,6 +170,42 @@ def is_secret(schema: JsonSchema | None) -> bool:
     return schema is not None and '"writeOnly": true' in json.dumps(schema, default=str)
 
 
+def is_plain(annotation: Any) -> bool:
+    """Whether a type is made of JSON's own types alone, so that nothing in it is secret: told without its schema.
+
+    False says nothing: the type may be plain all the same.
+    """
+    return _is_plain(annotation, ())
+
+
+def _is_plain(annotation: Any, outer: tuple[Any, ...]) -> bool:
+    if any(annotation is plain for plain in (*_PLAIN_TYPES, *outer)):
+        return True
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return True
+    if origin is Annotated:
+        return all(map(_says_nothing_secret, parts[1:])) and _is_plain(parts[0], outer)
+    if origin in _PLAIN_CONTAINERS:
+        return all(_is_plain(part, outer) for part in parts)
+    if not is_typeddict(annotation) or hasattr(annotation, "__pydantic_config__"):
+        return False
+    try:
+        fields = get_type_hints(annotation, include_extras=True)
+    except Exception:  # noqa: BLE001 (evaluating a text annotation may raise anything)
+        return False
+    return all(_is_plain(field, (*outer, annotation)) for field in fields.values())
+
+
+def _says_nothing_secret(metadata: object) -> bool:
+    """Whether it is a field of pydantic without JSON Schema of its own: a description, bounds, a pattern."""
+    from pydantic.fields import FieldInfo
+
+    if not isinstance(metadata, FieldInfo) or metadata.json_schema_extra is not None:
+        return False
+    return all(type(part).__module__.partition(".")[0] in _OF_BOUNDS for part in metadata.metadata)
+
+
 def find_secret_parameters(schema: JsonSchema) -> tuple[str, ...]:
     """Return the names of the parameters that hold a secret."""
     return tuple(name for name, part in schema.get("properties", {}).items() if is_secret(part))
@@ -164,8 +235,6 @@ def _own_copy(tool: str, part: str, schema: Mapping[str, Any]) -> JsonSchema:
 
 def _field_type(parameter: Parameter) -> Any:
     """One parameter as a field of a TypedDict: absent optional arguments stay absent."""
-    from typing import NotRequired, Required
-
     from pydantic.fields import FieldInfo
 
     annotation, default = _with_text_as_description(parameter.annotation), parameter.default
