@@ -24,7 +24,7 @@ from planloom import Plan, Toolbox, execute_plan, tool, validate_plan
 from planloom.journal import SqliteJournal
 from planloom.testing import chain, layered
 
-LAYERED_BOUND = 1.5
+LAYERED_BOUND = 1.3
 CHAIN_BOUND = 1.3
 MAKESPAN_BOUND = 1.2
 ROWS_PER_STEP = 2

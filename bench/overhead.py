@@ -13,7 +13,8 @@ from planloom.testing import chain, layered
 
 LAYERED_BOUND = 2.0
 LISTENER_BOUND = 3.0
-CHAIN_BOUND = 2.0
+CHAIN_BOUND = 1.0
+CHAIN_LISTENER_BOUND = 2.0
 
 
 @tool
@@ -33,7 +34,8 @@ def rows(*, tiny: bool = False) -> list[Row]:
         _row("layered 10x100", wide, 40, 1, LAYERED_BOUND),
         _row("chain of 100", narrow, 60, 4, CHAIN_BOUND),
         _row("layered 10x100, on_event", wide, 25, 1, LISTENER_BOUND, _listen),
-        _row("chain of 100, on_event", narrow, 40, 4, None, _listen),
+        _row("chain of 100, on_event", narrow, 40, 4, CHAIN_LISTENER_BOUND, _listen),
+        _row("chain of 1,000", chain(1_000), 20, 1, None),
         _row("layered 100x100", layered(100, 100), 6, 1, None),
     ]
 
