@@ -37,6 +37,11 @@ DOUBTFUL: dict[str, tuple[str, Sequence[object], list[str]]] = {
     "money and percent": ("text", ["$5", "7%"] * 5, ["mixes amounts of money with percentages"]),
     "percent here and there": ("number", ["5%", "7"] * 5, ["5 of its 10 cells have a % sign"]),
     "numbers after many empty cells": ("integer", [*[""] * 1200, *range(1200)], []),
+    "leading zeros far below": ("text", [*range(1200, 2400), "007", "008"], ["kept as text, because leading zeros"]),
+    "telephone numbers": ("text", ["+49301234567", "+4930765432"] * 5, ["kept as text, as telephone numbers"]),
+    "signed leading zeros": ("text", ["-007", "+01", "12"] * 5, ["kept as text, because leading zeros"]),
+    "a telephone number among words": ("text", ["word", "other", "+49301234567", "more"] * 5, []),
+    "signs": ("number", ["-0.5", "+1", "-0"] * 5, []),
     "words alone": ("text", ["a", "b"] * 10, []),
 }  # fmt: skip
 
@@ -50,10 +55,12 @@ def test_doubtful_column(name: str, load: Load) -> None:
     assert kind == table["columns"][1]["type"], said
     assert [] == [piece for piece in pieces if piece not in said], said
     assert bool(pieces) == ("`x`" in said), said
+    assert not ("stays text" in said and "kept as text" in said), said
 
 
 ROWS = "".join(f"x{number},{amount}\n" for number, amount in enumerate(AMOUNTS))
 NUMBERED = "".join(f"{number},{amount},{2 * amount}\n" for number, amount in enumerate(AMOUNTS))
+DATED = "".join(f"{day},{amount}\n" for day, amount in zip(DAYS, AMOUNTS, strict=False))
 
 # name: (content, whether the last row must be named as a total)
 TOTALS: dict[str, tuple[str, bool]] = {
@@ -62,6 +69,9 @@ TOTALS: dict[str, tuple[str, bool]] = {
     "Summe": (f"name,x\n{ROWS}Summe,{sum(AMOUNTS)}\n", True),
     "in a column of numbers": (f"id,x,y\n{NUMBERED}Total,{sum(AMOUNTS)},{2 * sum(AMOUNTS)}\n", True),
     "without a word": (f"id,x,y\n{NUMBERED},{sum(AMOUNTS)},{2 * sum(AMOUNTS)}\n", True),
+    "a word in a column of dates": (f"day,x\n{DATED}Total,{sum(AMOUNTS)}\n", True),
+    "an empty date": (f"day,x\n{DATED},{sum(AMOUNTS)}\n", True),
+    "a date of its own": (f"day,x\n{DATED}2024-02-01,{sum(AMOUNTS)}\n", False),
     "a name without the sum": (f"name,x\n{ROWS}Total,7\n", False),
     "the sum with a name of its own": (f"name,x\n{ROWS}Ann,{sum(AMOUNTS)}\n", False),
     "no total": (f"name,x\n{ROWS}", False),
@@ -113,8 +123,9 @@ CLEAN = {
     "negative": "a,b\n-1,-0.5\n-2,+1e5\n",
 }
 ODD_CELLS = [
-    "007", "1_000", "1e3", "+5", " 5", "5 ", "inf", "nan", "-", "NA", "x", "0x1F", "1.", ".5", "1,5", "$5", "5%", "-0",
-    "00.5", "99999999999999999999", "2024/01/05", "2024-1-5", "(null)", "\u00a0x", "infinity", "12024-01-01", "true",
+    "007", "-007", "+01", "-00.5", "+49301234567", "1_000", "1e3", "+5", " 5", "5 ", "inf", "nan", "-", "NA",
+    "x", "0x1F", "1.", ".5", "1,5", "$5", "5%", "-0", "00.5", "99999999999999999999", "2024/01/05", "2024-1-5",
+    "(null)", "\u00a0x", "infinity", "12024-01-01", "true",
 ]  # fmt: skip
 
 

@@ -98,6 +98,18 @@ def test_hostile_texts(tmp_path: Path) -> None:
     assert "{{7*7}}" in reader.text
 
 
+def test_control_characters(tmp_path: Path) -> None:
+    """No control character of the data reaches the page or its drawings; U+FFFD stands for it."""
+    path = tmp_path / "controls.csv"
+    rows = "".join(
+        f"{number},{'a' if number % 2 else 'b'}\x1b[31m\x07,{number * number % 17}\n" for number in range(40)
+    )
+    path.write_text("id,na\x1bme\x01,x\x1b\n" + rows)
+    written = page_of(path)
+    assert [] == re.findall(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]", written)
+    assert "\ufffd" in written
+
+
 def test_suspected_codes_come_first(tmp_path: Path) -> None:
     """A value that looks like a code for a missing one stands at the top, with the mean with it and without."""
     path = tmp_path / "a.csv"

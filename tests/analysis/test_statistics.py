@@ -60,6 +60,15 @@ def test_odd_column(name: str, load: Load, context: ToolContext) -> None:
     json.dumps([found, find_anomalies(table, context)], allow_nan=False)
 
 
+@pytest.mark.parametrize("start", [2**53, 2**60, -(2**62), 10**25])
+def test_whole_numbers_beyond_floats(start: int, load: Load, context: ToolContext) -> None:
+    """The deviation of whole numbers that floats cannot tell apart is that of the numbers themselves."""
+    values = [start + 3 * number * number for number in range(40)]
+    found = compute_stats(load("x,y\n" + "".join(f"{value},a\n" for value in values)), context)["numeric"]["x"]
+    assert pytest.approx(statistics.stdev([value - start for value in values]), rel=1e-12) == found["std"]
+    assert float(sum(values) / len(values)) == found["mean"]
+
+
 def test_every_column_is_described(load: Load, context: ToolContext) -> None:
     """Missing and distinct are counted for every type; text has its commonest value, dates their ends."""
     table = load("n,t,d,b,e\n1,x,2024-01-05,true,\n1,x,2024-03-01,false,\n2,y,,true,\n")

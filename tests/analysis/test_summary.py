@@ -16,7 +16,7 @@ IDS = range(50)
 # name: (columns, the sentence about numbers)
 NUMBERS: dict[str, tuple[dict[str, Sequence[object]], str]] = {
     "integers that are one float": (
-        {"v": [10**30 + number for number in range(20)]},
+        {"v": [10**30 + number % 10 for number in range(20)]},
         "`v` averages 1e+30 (median 1e+30, from 1e+30 to 1e+30).",
     ),
     "one value": ({"v": [10**30] * 20}, "`v` is always 1e+30."),
@@ -25,6 +25,10 @@ NUMBERS: dict[str, tuple[dict[str, Sequence[object]], str]] = {
         {"v": IDS, "t": ["tea"] * 50},
         "No column holds measured numbers: `v` looks like an id and was left out; "
         "the most common value of `t` is `tea`, in 50 rows.",
+    ),
+    "long ids": (
+        {"v": [2**60 + 7 * number for number in range(20)]},
+        "No column holds measured numbers: `v` looks like an id and was left out.",
     ),
     "two ids": (
         {"v": IDS, "w": range(7, 57)},

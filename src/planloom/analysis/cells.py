@@ -18,9 +18,11 @@ from planloom.analysis.formats import (
     EUROPEAN,
     FORMATS,
     INFINITIES,
+    INTEGER,
     LONGEST_WORD,
     MISSING_IN_TEXT,
     MISSING_WORDS,
+    NUMBER,
     PLAIN,
     TEXT,
     WRITTEN,
@@ -31,6 +33,7 @@ from planloom.analysis.formats import (
     may_be_written,
     swapped_day,
 )
+from planloom.analysis.wording import quoted
 
 SAMPLE_CELLS = 200_000
 SAMPLE_ROWS = 1_000
@@ -40,7 +43,8 @@ SHOWN_CELLS = 3
 CELL_CHARACTERS = 40
 
 _HAS_DIGIT = "regexp_matches(x, '\\d')"
-_LEADING_ZERO = "x[1] = '0' AND regexp_full_match(x, '\\d\\d+')"
+_LEADING_ZERO = "regexp_full_match(x, '[+-]?0\\d+')"
+_PHONE = "regexp_full_match(x, '\\+\\d{8,}')"
 _FILLED, _BLANK, _NOT_AVAILABLE, _WORD_IN_TEXT, _INFINITE, _WORD = range(6)
 
 
@@ -106,15 +110,18 @@ def decide_formats(database: Database, rows: str, names: Sequence[str]) -> list[
         formats = [item for item in FORMATS if item in (*PLAIN, ENGLISH, EUROPEAN) or item in likely]
         counted.update(_count(database, rows, odd, formats))
     european = is_european(list(counted.values()))
+    if european:
+        counted.update(_count_thousands(database, rows, counted))
     reports: list[CellReport] = []
     for position, name in enumerate(names):
         counts = counted[position]
         chosen = choose_format(counts, european=european)
         if chosen is TEXT:  # a reason to stay text that the sample showed was not counted again
             counts = replace(counts, leading_zero=max(counts.leading_zero, sampled[position].leading_zero))
-        ambiguous = swapped_day(counts, chosen) is not None
+        ambiguous, trim = swapped_day(counts, chosen) is not None, position in odd
+        remark = _thousands_remark(name) if chosen is EUROPEAN and _has_points(sampled[position]) else ""
         reports.append(
-            CellReport(position, name, chosen, counts, sampled[position], trim=position in odd, ambiguous=ambiguous)
+            CellReport(position, name, chosen, counts, sampled[position], trim, ambiguous=ambiguous, remark=remark)
         )
     return _with_examples(database, rows, reports)
 
@@ -133,12 +140,39 @@ def likely_formats(
     for position, counts in _count(database, head, written, WRITTEN).items():
         sampled[position] = replace(counts, fits={**sampled[position].fits, **counts.fits})
     european = is_european(list(sampled.values()))
+    if european:
+        sampled.update(_count_thousands(database, head, sampled))
     candidates: dict[int, tuple[Format, ...]] = {}
     for position, counts in sampled.items():
         best = choose_format(counts, european=european)
         twin = swapped_day(counts, best)
         candidates[position] = () if best is TEXT else (best,) if twin is None else (best, twin)
     return sampled, candidates
+
+
+def _count_thousands(database: Database, rows: str, counted: Mapping[int, ColumnCounts]) -> dict[int, ColumnCounts]:
+    """Counts of columns that read as numbers with points, by the rule that the point separates thousands, too."""
+    open_ones = [
+        position for position, counts in counted.items() if _has_points(counts) and EUROPEAN.name not in counts.fits
+    ]
+    again = _count(database, rows, open_ones, [EUROPEAN])
+    return {
+        position: replace(counted[position], fits={**counted[position].fits, **counts.fits})
+        for position, counts in again.items()
+    }
+
+
+def _has_points(counts: ColumnCounts) -> bool:
+    """Whether every cell is a plain number, but not a whole one."""
+    whole = counts.fits.get(INTEGER.name, 0)
+    return counts.fits.get(NUMBER.name, 0) == counts.filled > whole
+
+
+def _thousands_remark(name: str) -> str:
+    return (
+        f"{quoted(name)}: the points in its numbers were read as separators of thousands (1.000 is 1000), because "
+        "other columns have decimal commas and every value of it can be read so."
+    )
 
 
 def _whole_columns(
@@ -201,7 +235,7 @@ def _count(
     cells = f"UNPIVOT (SELECT {columns} FROM {rows}) ON {columns} INTO NAME name VALUE cell"
     found = database.rows(
         f"SELECT name[2:]::INTEGER, kind, count(*), {count_where('length(cell) > length(x)')}, max(length(x)), "
-        f"{count_where(_HAS_DIGIT)}, {count_where(_LEADING_ZERO)}, {fits} "
+        f"{count_where(_HAS_DIGIT)}, {count_where(_LEADING_ZERO)}, {count_where(_PHONE)}, {fits} "
         f"FROM (SELECT name, cell, x, {_kind_sql('x')} AS kind FROM "
         f"(SELECT name, cell, {trimmed_sql('cell')} AS x FROM ({cells}) WHERE cell <> '')) GROUP BY ALL"
     )
@@ -213,13 +247,14 @@ def _count(
 
 def _counts_of(groups: Mapping[int, Sequence[int]], formats: Sequence[Format]) -> ColumnCounts:
     """Put one column's numbers together; `groups` has a tuple for each kind of cell that occurs."""
-    filled, _, longest, digits, leading_zero, *fits = groups.get(_FILLED, (0,) * (5 + len(formats)))
+    filled, _, longest, digits, leading_zero, phones, *fits = groups.get(_FILLED, (0,) * (6 + len(formats)))
     number = {kind: numbers[0] for kind, numbers in groups.items()}
     return ColumnCounts(
         filled=filled,
         fits={item.name: count for item, count in zip(formats, fits, strict=True)},
         digits=digits,
         leading_zero=leading_zero,
+        phones=phones,
         padded=sum(numbers[1] for kind, numbers in groups.items() if kind != _BLANK),
         longest=longest,
         words=sum(count for kind, count in number.items() if kind not in (_FILLED, _BLANK)),

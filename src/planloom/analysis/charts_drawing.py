@@ -17,6 +17,7 @@ from planloom.analysis.charts_model import ChartFigures
 from planloom.analysis.charts_specs import PALETTE, spec_of
 from planloom.analysis.database import import_extra
 from planloom.analysis.tables import HASH
+from planloom.analysis.wording import printable
 from planloom.errors import DataError
 
 MEDIA_TYPE: Final = "image/svg+xml"
@@ -50,7 +51,7 @@ def _finished(drawn: str, figures: ChartFigures) -> str:
     )
     prefix = "c" + hashlib.sha256(drawn.encode()).hexdigest()[:10] + "-"
     body = _TAG.sub(lambda tag: _ID.sub(lambda found: found[0] + prefix, tag[0]), drawn[head.end() :])
-    return (
+    return printable(
         f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" class="{CHART_CLASS}" '
         f'width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img" '
         f'aria-label="{escape(figures.alt)}"><title>{escape(figures.title)}</title>'

@@ -32,6 +32,10 @@ def cell_decisions(reports: Sequence[CellReport]) -> list[str]:
     zeros = [report.name for report in reports if report.counts.leading_zero and report.format is TEXT]
     if zeros:
         sentences.append(f"{listed(zeros)}: kept as text, because leading zeros would be lost.")
+    texts = [report for report in reports if report.format is TEXT and report.name not in zeros]
+    phones = [report.name for report in texts if report.counts.are_phones or report.sampled.are_phones]
+    if phones:
+        sentences.append(f"{listed(phones)}: kept as text, as telephone numbers.")
     sentences += [_misfit_sentence(report) for report in reports if report.misfits][:EXAMPLES]
     words = [(report.name, report.words_read_as_missing) for report in reports]
     sentences += _missing_sentence(words, "a word for no value, such as `-` or `NA`,")

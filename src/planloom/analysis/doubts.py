@@ -33,7 +33,9 @@ def explain_doubts(database: Database, rows: str, reports: Sequence[CellReport])
     """The reports with what must be said of doubtful columns; `rows` is the raw table (columns `c0`, `c1`, ...)."""
     weighed = _weigh_signs(database, rows, reports)
     doubted = [report for report in weighed if report.format is TEXT and not report.remark]
-    doubted = [report for report in doubted if may_be_doubted(report.sampled)][:EXAMPLES]
+    # leading zeros below the sample are reason enough, and are said as such
+    doubted = [report for report in doubted if may_be_doubted(report.sampled) and not report.counts.leading_zero]
+    doubted = doubted[:EXAMPLES]
     said = {report.position: _text_remark(database, rows, report) for report in doubted}
     return [replace(report, remark=said.get(report.position, report.remark)) for report in weighed]
 

@@ -7,7 +7,7 @@ counts in, a format and sentences out. A column becomes typed only if most of it
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from planloom.analysis.database import literal
@@ -38,8 +38,8 @@ INFINITIES: Final = ("inf", "+inf", "-inf", "infinity", "-infinity")
 
 LONGEST_WORD: Final = max(map(len, MISSING_WORDS))
 
-_ENGLISH = r"[+-]?[$€£¥]? ?(\d{1,3}(,\d{3})+|\d+)(\.\d+)?( ?[%€])?"
-_EUROPEAN = r"[+-]?[$€£¥]? ?(\d{1,3}([. \x{a0}\x{202f}'’]\d{3})+|\d+)(,\d+)?( ?[%€$£])?"
+_ENGLISH = r"[+-]?[$€£¥]? ?([1-9]\d{0,2}(,\d{3})+|\d+)(\.\d+)?( ?[%€])?"
+_EUROPEAN = r"[+-]?[$€£¥]? ?([1-9]\d{0,2}([. \x{a0}\x{202f}'’]\d{3})+|\d+)(,\d+)?( ?[%€$£])?"
 _DATES = (
     ("%Y/%m/%d", "year/month/day"),
     ("%m/%d/%Y", "month/day/year"),
@@ -95,7 +95,8 @@ def _whole_number(name: str, type_name: str, remark: str = "") -> Format:
 
 _CAST = "TRY_CAST({x} AS DOUBLE)"
 _PLAIN_NUMBER = (
-    f"isfinite({_CAST}) AND NOT contains({{x}}, '_') AND NOT ({{x}} >= '00' AND {{x}} < '0:')"  # '0:' follows '09'
+    f"isfinite({_CAST}) AND NOT contains({{x}}, '_') AND NOT ({{x}} >= '00' AND {{x}} < '0:') "  # '0:' follows '09'
+    "AND NOT ({x} >= '-00' AND {x} < '-0:') AND NOT ({x} >= '+00' AND {x} < '+0:')"
 )
 _IS_ENGLISH = f"regexp_full_match({{x}}, {literal(_ENGLISH)})"
 _FROM_ENGLISH = "TRY_CAST(regexp_replace({x}, '[^0-9.+-]', '', 'g') AS DOUBLE)"
@@ -119,7 +120,8 @@ def _stamped(pattern: str, words: str) -> Format:
 INTEGER: Final = _whole_number("integer", "BIGINT")
 BIG_INTEGER: Final = _whole_number("big integer", "DECIMAL(38,0)", "whole numbers beyond 64 bits, kept exactly")
 NUMBER: Final = Format("number", "DOUBLE", _PLAIN_NUMBER, _CAST)
-BOOLEAN: Final = Format("boolean", "BOOLEAN", "lower({x}) IN ('true', 'false')", "lower({x}) = 'true'")
+_IS_BOOLEAN: Final = "lower({x}) IN ('true', 'false')"
+BOOLEAN: Final = Format("boolean", "BOOLEAN", _IS_BOOLEAN, f"CASE WHEN {_IS_BOOLEAN} THEN lower({{x}}) = 'true' END")
 ISO_DATE: Final = Format(
     "date",
     "DATE",
@@ -132,6 +134,8 @@ ISO_TIMESTAMP: Final = Format(
     "regexp_matches({x}, '^\\d{4}-\\d\\d-\\d\\d([ T]|$)') AND TRY_CAST({x} AS TIMESTAMPTZ) IS NOT NULL",
     "TRY_CAST(TRY_CAST({x} AS TIMESTAMPTZ) AS TIMESTAMP)",
 )
+LOCAL_TIMESTAMP: Final = replace(ISO_TIMESTAMP, value="TRY_CAST({x} AS TIMESTAMP)")
+"""Of cells that all have the same zone: the time as it is written. The cast leaves the zone out."""
 TIME: Final = Format(
     "time",
     "TIME",
@@ -181,6 +185,8 @@ class ColumnCounts:
     """Cells with at least one digit."""
     leading_zero: int = 0
     """Whole numbers written with a zero in front, as identifiers and post codes are."""
+    phones: int = 0
+    """Plus signs with eight digits or more behind them, as telephone numbers are written."""
     padded: int = 0
     """Cells with blanks around the value."""
     longest: int = 0
@@ -190,6 +196,11 @@ class ColumnCounts:
     words_in_text: int = 0
     not_available: int = 0
     infinite: int = 0
+
+    @property
+    def are_phones(self) -> bool:
+        """Whether most cells are telephone numbers."""
+        return self.phones * 2 > self.filled
 
 
 def may_be_written(counts: ColumnCounts) -> bool:
@@ -208,8 +219,8 @@ def is_european(columns: Sequence[ColumnCounts]) -> bool:
 
 
 def choose_format(counts: ColumnCounts, *, european: bool) -> Format:
-    """The format that most cells fit; text if too few do, or if leading zeros would be lost."""
-    if counts.filled == 0 or counts.leading_zero > 0:
+    """The format that most cells fit; text if too few do, or for codes and telephone numbers."""
+    if counts.filled == 0 or counts.leading_zero > 0 or counts.are_phones:
         return TEXT
     order = list(FORMATS)
     if european:
@@ -225,7 +236,7 @@ def choose_format(counts: ColumnCounts, *, european: bool) -> Format:
 
 def may_be_doubted(counts: ColumnCounts) -> bool:
     """Whether a column that stays text could have been meant as numbers or dates, going by a sample."""
-    if counts.leading_zero or counts.filled < MIN_DOUBTED_CELLS:
+    if counts.leading_zero or counts.are_phones or counts.filled < MIN_DOUBTED_CELLS:
         return False
     numbers = max(counts.fits.get(item.name, 0) for item in NUMBERS)
     dates = sum(counts.fits.get(item.name, 0) for item in DATES)

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from planloom.analysis.database import PARQUET, Database, identifier, literal
+from planloom.analysis.database import PARQUET, Database, batches, count_where, identifier, literal
 from planloom.analysis.dialect import COLUMNS, listed, unique_names
+from planloom.analysis.moments import EXACT
 from planloom.analysis.wording import count
 from planloom.errors import DataError
 
@@ -97,12 +98,53 @@ def _write(path: str, database: Database, raw: Path, written: Path, columns: Seq
         decisions.append(f"Objects within objects became columns: {listed(inner)}.")
     if mixed:
         decisions.append(f"Values of different kinds read as text in {listed(mixed)}.")
+    decisions += _renamed_sentence([name for name, _ in columns])
+    zoned = [name for name, _, kind in flat if kind == "TIMESTAMP WITH TIME ZONE"]
+    if zoned:
+        decisions.append(f"{listed(zoned)}: times written with a zone were turned into UTC.")
+    decisions += _number_sentences(database, source, flat)
     names, _, sentences = unique_names([name for name, _, _ in flat], len(flat))
     values = ", ".join(
         f"{_finite_sql(cell, kind)} AS {identifier(name)}" for name, (_, cell, kind) in zip(names, flat, strict=True)
     )
     database.rows(f"COPY (SELECT {values} FROM {source}) TO {database.path(written)} ({PARQUET})")
     return [*decisions, *sentences]
+
+
+def _renamed_sentence(names: Sequence[str]) -> list[str]:
+    """A sentence about names that DuckDB made, for keys that differ from others in letter case only."""
+    known = {name.casefold() for name in names}
+    found = [(name, stem[1]) for name in names if (stem := _NUMBERED.fullmatch(name)) is not None]
+    renamed = [name for name, stem in found if stem.casefold() in known and stem not in names]
+    if not renamed:
+        return []
+    return [f"Keys that differ from another in letter case only have a number behind them: {listed(renamed)}."]
+
+
+def _number_sentences(database: Database, source: str, flat: Sequence[tuple[str, str, str]]) -> list[str]:
+    """Sentences about numbers that are no longer what was written: too large to be exact, or none at all."""
+    rounded: list[str] = []
+    odd: list[tuple[str, int]] = []
+    for batch in batches([(name, cell) for name, cell, kind in flat if kind in ("FLOAT", "DOUBLE")]):
+        wanted = ", ".join(
+            f"{count_where(f'NOT isfinite({cell})')}, {count_where(f'isfinite({cell}) AND abs({cell}) > {EXACT!r}')}"
+            for _, cell in batch
+        )
+        values = iter(database.row(f"SELECT {wanted} FROM {source}"))
+        for name, _ in batch:
+            not_finite, large = next(values), next(values)
+            odd += [(name, not_finite)] if not_finite else []
+            rounded += [name] if large else []
+    said: list[str] = []
+    if odd:
+        cells = count(sum(number for _, number in odd), "infinite or NaN cell")
+        said.append(f"{cells} read as missing, in {listed([name for name, _ in odd])}.")
+    if rounded:
+        said.append(
+            f"Numbers of more than 15 digits in {listed(rounded)} were rounded to floats; if they are identifiers, "
+            "write them as texts, as different ones may now be equal."
+        )
+    return said
 
 
 def _flattened(

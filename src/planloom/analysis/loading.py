@@ -26,6 +26,7 @@ from planloom.analysis.source import Source, inspect_source
 from planloom.analysis.tables import Column, Table, keep_table, kind_of, new_table_file
 from planloom.analysis.totals import total_row
 from planloom.analysis.wording import count
+from planloom.analysis.zones import explain_zones
 from planloom.errors import DataError
 
 SAMPLE_LIMIT = 16 * 1024 * 1024
@@ -126,6 +127,7 @@ def _read_text(
         ragged, kept_rows = _ragged_rows(database, raw, dialect)
         decisions += ragged
         cells = explain_doubts(database, kept_rows, decide_formats(database, kept_rows, dialect.names))
+        cells = explain_zones(database, kept_rows, cells)
         kept = [cell for cell in cells if not (cell.position in dialect.empty_names and cell.is_empty)]
         if not kept:
             raise DataError(f"`{path}` has a header line of {count(len(cells), 'empty name')} and no value")

@@ -8,21 +8,29 @@ its mean. What cannot be said is None; a column that never changes has a deviati
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from planloom.analysis.columns import number_sql
-from planloom.analysis.database import Database, batches
+from planloom.analysis.database import Database, batches, identifier
+from planloom.analysis.tables import kind_of
 from planloom.analysis.values import finite
 
+EXACT: Final = 2.0**53
+"""Whole numbers up to here are exact as floats; larger ones are shifted as whole numbers."""
+MAX_WHOLE: Final = 5e37
+"""Differences of larger whole numbers are beyond what the database holds exactly."""
 ROUNDING: Final = 1e-30
 """A scaled variance as small as this is rounding: the values are all the same."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How a column is brought near to -1…1: `(value - middle) / size`."""
+    """How a column is brought near to -1…1: `(value - middle) / size`.
+
+    Of whole numbers beyond 2 ** 53 that differ the middle is an `int`, and exact; their ends are rounded.
+    """
 
     middle: float
     size: float
@@ -33,10 +41,13 @@ class Scale:
     @property
     def constant(self) -> bool:
         """Whether the column has one value only."""
-        return self.smallest == self.largest
+        return self.smallest == self.largest and not isinstance(self.middle, int)
 
     def sql(self, name: str) -> str:
         """The scaled column as SQL."""
+        if isinstance(self.middle, int):
+            difference = f"{identifier(name)}::HUGEINT - '{self.middle}'::HUGEINT"
+            return f"(({difference})::DOUBLE / {float_sql(self.size)})"
         return f"(({number_sql(name)} - {float_sql(self.middle)}) / {float_sql(self.size)})"
 
     def back(self, value: float | None) -> float | None:
@@ -92,6 +103,24 @@ def column_scales(database: Database, source: str, names: Sequence[str]) -> dict
                 continue
             middle = smallest / 2 + largest / 2
             found[name] = Scale(middle, max(largest - middle, middle - smallest) or 1.0, smallest, largest, count)
+    return found | _whole_scales(database, source, found)
+
+
+def _whole_scales(database: Database, source: str, scales: Mapping[str, Scale | None]) -> dict[str, Scale]:
+    """The exact scale of columns of whole numbers that floats would round."""
+    ends = {name: max(abs(item.smallest), abs(item.largest)) for name, item in scales.items() if item is not None}
+    found: dict[str, Scale] = {}
+    for batch in batches([name for name, end in ends.items() if EXACT < end < MAX_WHOLE]):
+        wanted = ", ".join(
+            f"first(typeof({cell})), min({cell}::HUGEINT), max({cell}::HUGEINT)" for cell in map(identifier, batch)
+        )
+        values = iter(database.row(f"SELECT {wanted} FROM {source}"))
+        for name in batch:
+            type_name, smallest, largest = next(values), next(values), next(values)
+            known = scales[name]
+            if known is not None and kind_of(type_name) == "integer" and smallest < largest:
+                middle = (smallest + largest) // 2
+                found[name] = replace(known, middle=middle, size=float(largest - middle))
     return found
 
 
@@ -105,7 +134,7 @@ def column_moments(database: Database, source: str, names: Sequence[str]) -> dic
             found[name] = Moments(0)
         elif scale.constant:
             std = 0.0 if scale.count > 1 else None
-            found[name] = Moments(scale.count, scale.smallest, std, 0.0)
+            found[name] = Moments(scale.count, float(scale.smallest), std, 0.0)
         else:
             spread.append((name, scale))
     for batch in batches(spread):

@@ -20,7 +20,7 @@ from planloom.analysis.report_parts import environment
 from planloom.analysis.report_remarks import remarks_on
 from planloom.analysis.statistics import ColumnStats, Methods, Stats
 from planloom.analysis.tracing import Figure, untraced
-from planloom.analysis.wording import count, number, share
+from planloom.analysis.wording import count, number, printable, share
 from planloom.drawing import plan_svg, timeline_svg
 from planloom.drawing.words import clean
 from planloom.plan.issues import split_hint
@@ -143,11 +143,12 @@ def render_report(analysis: Analysis | RunResult, *, title: str | None = None) -
     result = analysis.result
     statuses = {step_id: step.status.value for step_id, step in result.steps.items()}
     page = environment().get_template("report.html.j2")
-    return page.render(
+    written = page.render(
         page=page_of(analysis, title=title),
         plan_svg=plan_svg(result.plan, statuses),
         timeline_svg=timeline_svg(result),
     )
+    return printable(written)
 
 
 def page_of(analysis: Analysis, *, title: str | None = None) -> Page:

@@ -18,6 +18,7 @@ from typing_extensions import TypedDict
 
 from planloom.analysis.charts_drawing import read_drawing
 from planloom.analysis.rendering import blocks_of
+from planloom.analysis.wording import printable
 from planloom.drawing.words import clean
 from planloom.errors import DataError, MissingExtraError
 
@@ -52,7 +53,7 @@ def write_report(title: str, sections: Sequence[ReportPart], folder: Path) -> tu
         for part in sections
     ]
     page = environment().get_template("sections.html.j2").render(title=clean(title, MAX_TITLE_CHARS), parts=parts)
-    content = page.encode("utf-8", "backslashreplace")
+    content = printable(page).encode("utf-8", "backslashreplace")
     artifact = hashlib.sha256(content).hexdigest()
     (folder / f"{artifact}.html").write_bytes(content)
     return artifact, len(content)

@@ -7,6 +7,7 @@ Rule: time is a column of dates, or of numbers for a trend (such as a year); row
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -79,9 +80,9 @@ def resample_table(
                 "hint: take longer periods, or check for a wrong date with profile_table"
             )
         if measure == "median" and timed * len(names) > VALUES_PER_QUERY:
-            query = _one_by_one(database, source, stamp, when, keys, names, every, measure)
+            query = _one_by_one(database, _Resampling(source, stamp, when, keys, names, every, measure))
         else:
-            query = _resampled(source, stamp, when, keys, names, every, measure)
+            query = _resampled(_Resampling(source, stamp, when, keys, names, every, measure))
         if not keys:
             every_period = (
                 f"SELECT unnest(range({_stamp(first)}, {_stamp(last)} + INTERVAL '1 microsecond', {step})) AS p"
@@ -114,49 +115,45 @@ def _period(when: str, every: Every) -> str:
     return f"p::{type_name} AS {identifier(when)}"
 
 
-def _resampled(
-    source: str,
-    stamp: str,
-    when: str,
-    keys: Sequence[str],
-    names: Sequence[str],
-    every: Every,
-    measure: PeriodMeasure,
-) -> str:
-    held = [f"date_trunc({literal(every)}, {stamp})::TIMESTAMP AS p", f"{stamp} AS t"]
-    held += [f"{identifier(name)} AS g{number}" for number, name in enumerate(keys)]
+@dataclass(frozen=True, slots=True)
+class _Resampling:
+    """What is asked of one table: the figures of `names` for each period of `when`, for each group of `keys`."""
+
+    source: str
+    stamp: str
+    """The time as SQL."""
+    when: str
+    keys: Sequence[str]
+    names: Sequence[str]
+    every: Every
+    measure: PeriodMeasure
+
+
+def _resampled(asked: _Resampling) -> str:
+    held = [f"date_trunc({literal(asked.every)}, {asked.stamp})::TIMESTAMP AS p", f"{asked.stamp} AS t"]
+    held += [f"{identifier(name)} AS g{number}" for number, name in enumerate(asked.keys)]
     held += [
-        f"{identifier(name) if measure == 'count' else number_sql(name)} AS x{number}"
-        for number, name in enumerate(names)
+        f"{identifier(name) if asked.measure == 'count' else number_sql(name)} AS x{number}"
+        for number, name in enumerate(asked.names)
     ]
-    by = ", ".join(["p", *(f"g{number}" for number in range(len(keys)))])
-    values = ", ".join(f"{_aggregate(measure, f'x{number}')} AS v{number}" for number in range(len(names)))
+    by = ", ".join(["p", *(f"g{number}" for number in range(len(asked.keys)))])
+    values = ", ".join(f"{_aggregate(asked.measure, f'x{number}')} AS v{number}" for number in range(len(asked.names)))
     return (
-        f"SELECT {by}, {values} FROM (SELECT {', '.join(held)} FROM {source} "
-        f"WHERE {identifier(when)} IS NOT NULL) GROUP BY {by}"
+        f"SELECT {by}, {values} FROM (SELECT {', '.join(held)} FROM {asked.source} "
+        f"WHERE {identifier(asked.when)} IS NOT NULL) GROUP BY {by}"
     )
 
 
-def _one_by_one(
-    database: Database,
-    source: str,
-    stamp: str,
-    when: str,
-    keys: Sequence[str],
-    names: Sequence[str],
-    every: Every,
-    measure: PeriodMeasure,
-) -> str:
+def _one_by_one(database: Database, asked: _Resampling) -> str:
     """As `_resampled`, a column after the other: medians hold their values in memory and cannot spill."""
-    for number, name in enumerate(names):
-        one = _resampled(source, stamp, when, keys, [name], every, measure)
-        database.rows(f"CREATE TEMP TABLE planloom_{number} AS {one}")
-    by = ["p", *(f"g{number}" for number in range(len(keys)))]
+    for number, name in enumerate(asked.names):
+        database.rows(f"CREATE TEMP TABLE planloom_{number} AS {_resampled(replace(asked, names=[name]))}")
+    by = ["p", *(f"g{number}" for number in range(len(asked.keys)))]
     joined = "planloom_0 AS t0"
-    for number in range(1, len(names)):
+    for number in range(1, len(asked.names)):
         same = " AND ".join(f"t{number}.{column} IS NOT DISTINCT FROM t0.{column}" for column in by)
         joined += f" JOIN planloom_{number} AS t{number} ON {same}"
-    values = ", ".join(f"t{number}.v0 AS v{number}" for number in range(len(names)))
+    values = ", ".join(f"t{number}.v0 AS v{number}" for number in range(len(asked.names)))
     return f"SELECT {', '.join(f't0.{column}' for column in by)}, {values} FROM {joined}"
 
 

@@ -11,6 +11,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from planloom.analysis.anomalies import Anomalies, ColumnAnomalies
+from planloom.analysis.moments import EXACT
 from planloom.analysis.sentinels import FENCE
 from planloom.analysis.statistics import ColumnStats, NumericStats, Stats
 from planloom.analysis.wording import count, number, quoted, share
@@ -18,6 +19,8 @@ from planloom.analysis.wording import count, number, quoted, share
 COLUMNS_NAMED: Final = 2
 RUNNING_ROWS: Final = 10
 """In fewer rows, 1, 2, 3 may be chance."""
+ID_ROWS: Final = 20
+"""With so many values, whole numbers beyond exact floats that all differ are taken for identifiers."""
 
 
 class Summary(TypedDict):
@@ -83,11 +86,14 @@ def _about_numbers(stats: Stats) -> str:
 
 
 def is_running_number(column: ColumnStats, figures: NumericStats) -> bool:
-    """Whether a column counts its rows (1, 2, 3…), so that its mean means nothing."""
+    """Whether a column counts its rows (1, 2, 3…) or holds long identifiers, so that its mean means nothing."""
     low, high = figures["min"], figures["max"]
     if column["type"] != "integer" or low is None or high is None or figures["count"] < RUNNING_ROWS:
         return False
-    return column["distinct"] == figures["count"] == high - low + 1
+    if column["distinct"] != figures["count"]:
+        return False
+    is_long = max(abs(low), abs(high)) > EXACT and figures["count"] >= ID_ROWS
+    return is_long or figures["count"] == high - low + 1
 
 
 def _left_out(stats: Stats) -> str:

@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from planloom.analysis.columns import number_sql
 from planloom.analysis.database import Database, identifier
@@ -35,13 +35,16 @@ def total_row(database: Database, written: Path, columns: Sequence[Column], rows
     others = [column["name"] for column in columns[:MAX_COLUMNS] if column["type"] == "text"]
     if rows < MIN_ROWS or not numbers:
         return []
+    timed = [column["name"] for column in columns[:MAX_COLUMNS] if column["type"] in ("date", "time", "boolean")]
     source = database.parquet(written)
     texts_sql = [f"{identifier(name)}::VARCHAR" for name in others]  # a UUID and an enumeration are text too
-    wanted = ", ".join([*map(number_sql, numbers), *texts_sql])
-    last: Sequence[Any] = database.row(f"SELECT {wanted} FROM {source} LIMIT 1 OFFSET {rows - 1}")
+    empty_sql = " OR ".join(f"{identifier(name)} IS NULL" for name in timed) or "false"
+    wanted = ", ".join([*map(number_sql, numbers), *texts_sql, empty_sql])
+    *last, has_empty = database.row(f"SELECT {wanted} FROM {source} LIMIT 1 OFFSET {rows - 1}")
     values, texts = dict(zip(numbers, last, strict=False)), [text for text in last[len(numbers) :] if text]
     label = next((text for text in texts if _LABEL.fullmatch(text.strip())), None)
-    is_bare = not texts and None in last  # its word, if it had one, may have been read as missing
+    # its word, if it had one, may have been read as missing: a date column has no place for it
+    is_bare = not texts and (None in last or has_empty)
     if label is None and not (is_bare and rows >= MIN_UNLABELLED_ROWS):
         return []
     filled = [name for name, value in values.items() if value is not None]

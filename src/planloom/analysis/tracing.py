@@ -1,9 +1,9 @@
 """Traces every number of an answer back to the step that produced it; a number that no step produced is untraced. Pure.
 
 A number is traced when an output holds a value that, rounded to the digits written, gives it (`12.3`, `1,234`, `45 %`
-of 0.4512, `1.2 million`), with the sign it is written with; "fell by 5" may stand for -5. The length of a list counts
-only for a number that names what is listed. Nothing is calculated: a sum that no step made is untraced, which is the
-point. What is a figure at all is read in `written_numbers`.
+of 0.4512, `1.2 million`), with the sign it is written with; a percent of a share is never the share itself; "fell by 5"
+may stand for -5. The length of a list counts only for a number that names what is listed. Nothing is calculated: a sum
+that no step made is untraced, which is the point. What is a figure at all is read in `written_numbers`.
 """
 
 from __future__ import annotations
@@ -45,6 +45,11 @@ _NUMBER_AND_UNIT: Final = re.compile(r"[-+−]?[\d.,]+\s?(?:%|[^\W\d_]+)")
 _NAMING_KEYS: Final = frozenset(("name", "column", "a", "b", "x", "y", "target", "feature"))
 """Members of outputs whose text is the name of a column."""
 _P_KEY: Final = re.compile(r"(?:^|[._])p(?:_?values?)?$|p_value")
+_FRACTION_KEY: Final = re.compile(
+    r"(?<![^\W_])(?:shares?|fractions?|ratios?|proportions?|probabilit(?:y|ies))(?![^\W_])", re.IGNORECASE
+)
+"""Words of a path that say that 1 is the whole."""
+_PERCENT_KEY: Final = re.compile(r"(?<![^\W_])(?:percent(?:ages?)?|pct|prozent)(?![^\W_])", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +144,12 @@ class _Index:
         """The value that this number is a rounding of: the nearest, of several the one that was given most plainly."""
         best: tuple[float, int] | None = None
         chosen: _Value | None = None
-        for value, low, high in _ranges(written):
+        for value, low, high, is_hundredth in _ranges(written):
             width = max(high - low, 5e-324)
             for found in self._between(low, high):
                 if found.rank == 2 and not (found.number == value and found.nouns & set(written.words)):
+                    continue
+                if written.is_percent and not _may_be_percent(found, is_hundredth=is_hundredth):
                     continue
                 rank = (round(abs(found.number - value) / width, 3), found.rank)
                 if best is None or rank < best:
@@ -164,8 +171,18 @@ class _Index:
         return below[-1] if below and below[-1].number < written.value else None
 
 
-def _ranges(written: Written) -> Iterator[tuple[float, float, float]]:
-    """What a number may stand for: the value as written, and from where to where a value rounds to it."""
+def _may_be_percent(found: _Value, *, is_hundredth: bool) -> bool:
+    """Whether a percent may stand for a value: of 0.0045 under `share` it is 0.45 %, of 0.45 it is 45 % alone.
+
+    A key that says percent holds the number before the sign; under any other key both are allowed.
+    """
+    if _PERCENT_KEY.search(found.path):
+        return not is_hundredth
+    return is_hundredth or abs(found.number) > 1 or not _FRACTION_KEY.search(found.path)
+
+
+def _ranges(written: Written) -> Iterator[tuple[float, float, float, bool]]:
+    """What a number may stand for: the value, from where to where one rounds to it, whether a percent was divided."""
     half, unit = written.half_unit, written.about_unit
     below = above = half
     if written.bound == "about":
@@ -180,15 +197,16 @@ def _ranges(written: Written) -> Iterator[tuple[float, float, float]]:
         forms.append((written.unscaled, below * narrowing, above * narrowing))
     if written.is_percent:
         forms.append((written.value / 100, below / 100, above / 100))
-    for value, less, more in forms:
+    for place, (value, less, more) in enumerate(forms):
+        is_hundredth = written.is_percent and place == len(forms) - 1
         slack = abs(value) * 1e-12 + half * 1e-9
         lower = -less + (slack if less > half and written.bound == "under" else -slack)  # under 5: not from 4 on
         upper = more + (-slack if more > half and written.bound == "over" else slack)
         if value < 0:
             lower, upper = -upper, -lower
-        yield value, value + lower, value + upper
+        yield value, value + lower, value + upper, is_hundredth
         if written.may_be_less and value:
-            yield -value, -value - upper, -value - lower
+            yield -value, -value - upper, -value - lower, is_hundredth
 
 
 # ---- numbers in outputs --------------------------------------------------------------------------------------

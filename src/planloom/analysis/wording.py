@@ -6,6 +6,7 @@ import math
 from typing import Final
 
 NAME_CHARACTERS: Final = 60
+_CONTROLS: Final = {code: "\ufffd" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n\r"}
 
 
 def number(value: float | None) -> str:
@@ -21,6 +22,11 @@ def number(value: float | None) -> str:
         return f"{value:,.0f}"
     text = f"{value:,.{max(0, 3 - size)}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def printable(document: str) -> str:
+    """HTML or SVG without control characters, which neither may hold: U+FFFD stands for each."""
+    return document.translate(_CONTROLS)
 
 
 def share(part: float, whole: float) -> str:
