@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import pytest
@@ -117,29 +116,21 @@ CASES = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def ended(new_command: Any) -> dict[str, Any]:
-    """Every case, run side by side: they have nothing to do with each other, and starting takes most of the time."""
-
-    def run(case: Case) -> Any:
-        command = new_command()
-        command.write("plan.json", GOOD)
-        for name, content in case.files.items():
-            command.write(name, content)
-        if case.is_stdin_closed:
-            return command(
-                "-c", f"exec {shlex.join([sys.executable, '-m', 'planloom', *case.argv])} <&-", program=["sh"]
-            )
-        return command(*case.argv, env=case.env, stdin=case.stdin)
-
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        return dict(zip(CASES, pool.map(run, CASES.values()), strict=True))
+def run(command: Any, case: Case) -> Any:
+    """Run the command in a folder with the case's files."""
+    command.write("plan.json", GOOD)
+    for name, content in case.files.items():
+        command.write(name, content)
+    if case.is_stdin_closed:
+        return command("-c", f"exec {shlex.join([sys.executable, '-m', 'planloom', *case.argv])} <&-", program=["sh"])
+    return command(*case.argv, env=case.env, stdin=case.stdin)
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_refused(ended: dict[str, Any], name: str) -> None:
+def test_refused(command: Any, name: str) -> None:
     """The exit code is the documented one, and stderr says what is wrong, in sentences."""
-    case, outcome = CASES[name], ended[name]
+    case = CASES[name]
+    outcome = run(command, case)
     assert case.code == outcome.code, outcome.stderr
     for fragment in case.said:
         assert fragment in outcome.stderr
